@@ -1,0 +1,1 @@
+"""From verdicts to one case with one responsible person, followed until it is over."""

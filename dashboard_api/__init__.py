@@ -1,0 +1,1 @@
+"""The HTTP door: what people and other systems see, and what they may ask to be done."""

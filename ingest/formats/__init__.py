@@ -1,0 +1,1 @@
+"""One payload format per file."""
