@@ -38,6 +38,7 @@ class RefusalReason(StrEnum):
     IN_THE_FUTURE = "in_the_future"
     TOO_OLD = "too_old"
     DUPLICATE = "duplicate"
+    STORE_REFUSED = "store_refused"  # admitted, but the store will not take it
 
 
 @dataclass(frozen=True, slots=True)
