@@ -1,7 +1,7 @@
 """What the dashboard needs of the rooms below it. The composition root plugs the real parts in; tests plug fakes."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from alerting.model import Alarm, EventState, FaultTicket, GridEvent, TicketState, TrailEntry
 from config.city import City
-from config.clock import Clock
+from config.clock import Clock, SystemClock
 from config.settings import DashboardSettings
 from config.vocabulary import Category, Language, Severity
 from ingest.model import Series
@@ -151,7 +151,11 @@ class Bell(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Everything the dashboard is plugged into."""
+    """Everything the dashboard is plugged into.
+
+    clock: the daemon's, which a replay may drive. session_clock: the people's own: a sign-in lasts its hours in
+    real life, however fast history is replayed.
+    """
 
     city: City
     clock: Clock
@@ -164,3 +168,4 @@ class Ports:
     last_values: Callable[[], LastValues]
     health: Callable[[], Health]
     bell: Bell
+    session_clock: Clock = field(default_factory=SystemClock)
