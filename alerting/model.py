@@ -155,6 +155,8 @@ class Action(StrEnum):
     NOTIFY_FAILED = "notify_failed"
     SIGNED_IN = "signed_in"
     SIGN_IN_REFUSED = "sign_in_refused"
+    ACCOUNT_CREATED = "account_created"
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105 - what happened, not a password
 
 
 class Subject(StrEnum):
