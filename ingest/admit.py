@@ -1,0 +1,162 @@
+"""The rules by which readings are admitted: units, ranges, times, repeats. Pure functions over columns."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from config.city import City
+from config.clock import US_PER_SECOND
+from config.quantities import QUANTITIES
+from config.settings import IngestSettings
+from ingest.model import Bools, Float64s, Int32s, Int64s, Quality, Uint8s
+
+REMEMBERED = 8
+"""How many event times of a sensor are remembered to know a repeated reading by."""
+
+_NEVER = np.iinfo(np.int64).min
+
+
+class UnitTable:
+    """Factors and offsets into the kept unit, by quantity and unit, so that a whole column converts at once."""
+
+    def __init__(self, city: City) -> None:
+        names = {unit for quantity in QUANTITIES.values() for unit in (quantity.unit, *quantity.conversions)}
+        self.codes: dict[str | None, int] = {unit: code for code, unit in enumerate(sorted(names))}
+        self.unknown = len(names)
+        order = {name: row for row, name in enumerate(QUANTITIES)}
+        self.factor = np.full((len(QUANTITIES), len(names) + 1), np.nan)
+        self.offset = np.zeros_like(self.factor)
+        for name, quantity in QUANTITIES.items():
+            for unit, code in self.codes.items():
+                known = quantity.factor(unit)
+                if known is not None:
+                    self.factor[order[name], code], self.offset[order[name], code] = known
+        sensors = city.sensors
+        self.quantity: Int32s = np.array([order[sensor.quantity] for sensor in sensors], np.int32)
+        # Without a unit in the payload the sensor's configured one holds.
+        self.configured: Int32s = np.array([self.code(sensor.unit) for sensor in sensors], np.int32)
+
+    def code(self, unit: str | None) -> int:
+        """A unit's column; the last one, which converts to NaN, for a unit nobody knows."""
+        return self.codes.get(unit, self.unknown)
+
+    def convert(self, sensor: Int32s, value: Float64s, unit: Int32s | None) -> tuple[Float64s, Bools]:
+        """Values in the kept unit, and which units are known for their quantity. All of shape (n,).
+
+        unit: columns of ``code``, None where no payload named any.
+        """
+        unit = self.configured[sensor] if unit is None else unit
+        quantity = self.quantity[sensor]
+        factor = self.factor[quantity, unit]
+        known: Bools = ~np.isnan(factor)
+        with np.errstate(over="ignore"):  # an infinite result is out of every range
+            kept: Float64s = factor * value + self.offset[quantity, unit]
+        return kept, known
+
+
+def segments(sensor: Int32s) -> tuple[Int64s, Int64s]:
+    """A stable order by sensor, and for each row in that order the place where its sensor's rows begin.
+
+    >>> order, start = segments(np.array([7, 3, 7], np.int32))
+    >>> order.tolist(), start.tolist()
+    ([1, 0, 2], [0, 1, 1])
+    """
+    order = np.argsort(sensor, kind="stable")
+    ordered = sensor[order]
+    begins = np.ones(len(sensor), bool)
+    begins[1:] = ordered[1:] != ordered[:-1]
+    start = np.maximum.accumulate(np.where(begins, np.arange(len(sensor)), 0))
+    return order, start
+
+
+def running_newest(sensor: Int32s, event_us: Int64s) -> Int64s:
+    """For each row the newest event time among the earlier rows of its sensor; the least int64 where none is.
+
+    >>> running_newest(np.array([1, 2, 1, 1]), np.array([50, 10, 40, 60])).tolist()[2:]
+    [50, 50]
+    """
+    order, start = segments(sensor)
+    # Ranks instead of times, shifted by group, make one running maximum serve all groups without overflow.
+    times, rank = np.unique(event_us[order], return_inverse=True)
+    shifted = rank + start * np.int64(len(sensor) + 1)
+    running = np.maximum.accumulate(shifted)
+    before = np.empty_like(running)
+    before[1:] = running[:-1]
+    first = start == np.arange(len(sensor))
+    before[first] = -1
+    newest_sorted = np.where(first, _NEVER, times[np.where(first, 0, before - start * (len(sensor) + 1))])
+    newest = np.empty(len(sensor), np.int64)
+    newest[order] = newest_sorted
+    return newest
+
+
+def repeats_within(sensor: Int32s, event_us: Int64s) -> Bools:
+    """Which rows repeat an earlier row's sensor and event time."""
+    order = np.lexsort((event_us, sensor))
+    repeated = np.zeros(len(sensor), bool)
+    same = (sensor[order][1:] == sensor[order][:-1]) & (event_us[order][1:] == event_us[order][:-1])
+    repeated[order[1:][same]] = True
+    return repeated
+
+
+class Recent:
+    """The newest event time of every sensor, and the last few, in order of receipt.
+
+    Memory: 8 * (REMEMBERED + 1) + 1 bytes per sensor. A repeat of something older than the last few is not known
+    here: it is older than the newest, so it is marked LATE and pages nobody, and the stores keep it once.
+    """
+
+    def __init__(self, sensors: int) -> None:
+        self.newest: Int64s = np.full(sensors, _NEVER, np.int64)
+        self._ring: Int64s = np.full((sensors, REMEMBERED), _NEVER, np.int64)
+        self._next: Uint8s = np.zeros(sensors, np.uint8)
+
+    def knows(self, sensor: Int32s, event_us: Int64s) -> Bools:
+        """Which readings were admitted recently."""
+        answer: Bools = (self._ring[sensor] == event_us[:, None]).any(axis=1)
+        return answer
+
+    def older(self, sensor: Int32s, event_us: Int64s) -> Bools:
+        """Which readings are older than the newest of their sensor, among those remembered and the rows before."""
+        answer: Bools = event_us < np.maximum(self.newest[sensor], running_newest(sensor, event_us))
+        return answer
+
+    def remember(self, sensor: Int32s, event_us: Int64s) -> None:
+        """Take admitted readings into memory, in order of receipt."""
+        order, start = segments(sensor)
+        place = np.arange(len(sensor)) - start
+        count = np.bincount(start, minlength=len(sensor))[start]
+        last = place >= count - REMEMBERED  # of many in one batch only the last few, so that no slot is hit twice
+        rows, times = sensor[order], event_us[order]
+        slot = (self._next[rows] + place) % REMEMBERED
+        self._ring[rows[last], slot[last]] = times[last]
+        ends = place == count - 1
+        self._next[rows[ends]] = (slot[ends] + 1) % REMEMBERED
+        np.maximum.at(self.newest, sensor, event_us)
+
+
+@dataclass(frozen=True, slots=True)
+class TimeRules:
+    """When a device's time is too far from ours. All in microseconds; late: per sensor, shape (sensors,)."""
+
+    future: int
+    too_old: int
+    late: Int64s
+
+    @staticmethod
+    def of(city: City, settings: IngestSettings) -> "TimeRules":
+        """The rules of the settings: late is the longer of late_s and two intervals of the sensor."""
+        interval = np.array([sensor.interval_s for sensor in city.sensors], np.float64)
+        late = np.maximum(settings.late_s, 2 * interval) * US_PER_SECOND
+        return TimeRules(
+            future=round(settings.future_s * US_PER_SECOND),
+            too_old=round(settings.too_old_s * US_PER_SECOND),
+            late=np.rint(np.minimum(late, 2.0**62)).astype(np.int64),
+        )
+
+
+def quality_of(given: Uint8s, late: Bools, retained: Bools) -> Uint8s:
+    """The quality kept: RETAINED before what the device says of itself, that before LATE."""
+    kept = np.where(late & (given == Quality.GOOD), np.uint8(Quality.LATE), given)
+    kept[retained] = Quality.RETAINED
+    return kept.astype(np.uint8)

@@ -1,0 +1,140 @@
+"""What every payload format is decoded into: columns of readings, and what could not be read, by message number."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import msgspec
+import numpy as np
+
+from ingest.model import Bools, Float64s, Int32s, Int64s, RefusalReason, Uint8s
+
+SHOWN = 120
+"""Most characters of a payload's own text that a refusal repeats."""
+
+LATEST_S = 253_402_300_800.0
+"""Unix seconds of the year 10000: nothing later can be placed."""
+
+ZonedTime = Annotated[datetime, msgspec.Meta(tz=True)]
+"""An RFC 3339 time. One without zone is refused: a local time is never guessed at."""
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+EXPECTED_TIME = "Unix seconds, or RFC 3339 with a zone"
+EXPECTED_NUMBER = "a finite number"
+
+READ_ERRORS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""All that msgspec raises over bytes it cannot read (measured over random bytes in the tests)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """One reading, or one whole message, that could not be read. message: its number in the payloads given.
+
+    sensor_id: the id it names, None where it names none.
+    """
+
+    message: int
+    reason: RefusalReason
+    found: str
+    expected: str
+    sensor_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """Readings as columns of one length, in order of their messages.
+
+    message: number in the payloads given, int32. event_s: Unix seconds, finite, below ``LATEST_S``.
+    value: finite, in the unit given. units: None at a place, or for the whole column, where the payload
+    names none. quality: GOOD, SIMULATED or DOUBTFUL, as the device says.
+    """
+
+    message: Int32s
+    ids: Sequence[str]
+    event_us: Int64s
+    value: Float64s
+    units: Sequence[str | None] | None
+    quality: Uint8s
+    unread: Sequence[Unread]
+
+
+Decoder = Callable[[Sequence[bytes], Int64s], Decoded]
+"""Decodes payloads of one format. Second argument: the receive time of each payload, microseconds, int64.
+
+Never raises, whatever the bytes are.
+"""
+
+
+def shown(value: object) -> str:
+    """A piece of a payload as a person may read it: JSON-like, cut at ``SHOWN``, safe to write as UTF-8."""
+    text = repr(value) if isinstance(value, float) else _as_json(value)
+    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return text if len(text) <= SHOWN else text[:SHOWN] + "…"
+
+
+def _as_json(value: object) -> str:
+    if isinstance(value, str):
+        return f'"{value[: SHOWN + 1]}"'
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value) if value.bit_length() < 4 * SHOWN else f"an integer of {value.bit_length()} bits"
+    if isinstance(value, list):
+        return f"a list of {len(value)}"
+    if isinstance(value, dict):
+        return "an object"
+    return {True: "true", False: "false", None: "null"}.get(value, str(value))  # type: ignore[call-overload, no-any-return]  # the rest of JSON
+
+
+def shown_payload(payload: bytes) -> str:
+    """The beginning of a payload, for a person."""
+    if not payload:
+        return "an empty payload"
+    text = payload[: SHOWN + 1].decode("utf-8", "backslashreplace")
+    return text if len(text) <= SHOWN else text[:SHOWN] + "…"
+
+
+def column_us(seconds: Float64s) -> Int64s:
+    """Microseconds of Unix seconds, rounded. Shape (n,) > (n,)."""
+    return np.rint(seconds * 1e6).astype(np.int64)
+
+
+def placeable(seconds: Float64s) -> Bools:
+    """Which Unix seconds can be placed at all: finite, and within the years 1 to 9999."""
+    # A comparison with NaN is False, so NaN is not placeable.
+    answer: Bools = np.abs(seconds) < LATEST_S
+    return answer
+
+
+def seconds_of(moment: datetime) -> float:
+    """Unix seconds of an aware datetime."""
+    return (moment - EPOCH).total_seconds()
+
+
+def read_time(given: Any) -> float | None:
+    """Unix seconds of a JSON number or an RFC 3339 text with zone; None where it is neither."""
+    if isinstance(given, bool) or not isinstance(given, int | float | str):
+        return None
+    try:
+        seconds = seconds_of(msgspec.convert(given, ZonedTime)) if isinstance(given, str) else float(given)
+    except (msgspec.ValidationError, OverflowError):
+        return None
+    return seconds if abs(seconds) < LATEST_S else None
+
+
+def read_number(given: Any) -> float | None:
+    """A finite float of a JSON number; None for anything else (a text, true, null, NaN, 1e999)."""
+    if isinstance(given, bool) or not isinstance(given, int | float):
+        return None
+    try:
+        number = float(given)
+    except OverflowError:
+        return None
+    return number if np.isfinite(number) else None
+
+
+def explain_time(given: Any) -> str:
+    """What to say of a time that could not be placed."""
+    if isinstance(given, int | float) and not isinstance(given, bool) and LATEST_S <= given < LATEST_S * 1e6:
+        return f"{shown(given)} (milliseconds or microseconds?)"
+    return shown(given)
