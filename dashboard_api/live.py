@@ -1,0 +1,163 @@
+"""The live feed: every entry of the trail as a server-sent event, resumed by its id, bounded for slow readers.
+
+Nothing is buffered per reader: each holds only the id it has reached and reads on from the ledger, so a reader who
+stops reading costs one socket buffer and is cut off after ``SEND_TIMEOUT_S``.
+"""
+
+import logging
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+from threading import Lock
+
+import anyio
+from anyio import to_thread
+from sse_starlette import EventSourceResponse, ServerSentEvent
+from sse_starlette.sse import SendTimeoutError
+from starlette.types import Receive, Scope, Send
+
+from alerting.model import FaultTicket, GridEvent, Subject, TrailEntry
+from config.clock import isoformat
+from dashboard_api import views
+from dashboard_api.ports import Ports
+from dashboard_api.schemas.cases import Heartbeat, LiveMessage
+
+HEARTBEAT_S = 15.0
+SEND_TIMEOUT_S = 20.0
+BATCH = 100
+REMEMBERED = 1000
+_log = logging.getLogger(__name__)
+
+
+class Reader:
+    """One open stream: whose session it hangs on, and how it is told to stop."""
+
+    def __init__(self, token: str) -> None:
+        self.token = token
+        self.stop = anyio.Event()
+
+
+class LiveFeed:
+    """All open streams of one app, and the messages they have in common."""
+
+    def __init__(self, ports: Ports) -> None:
+        self._ports = ports
+        self._readers: set[Reader] = set()
+        self._messages: OrderedDict[int, str] = OrderedDict()
+        self._lock = Lock()
+        self._stopped = False
+        self.cut_off = 0
+
+    @property
+    def readers(self) -> int:
+        """How many streams are open."""
+        return len(self._readers)
+
+    def stop(self) -> None:
+        """End every stream, and every later one at once: the server goes down."""
+        self._stopped = True
+        for reader in self._readers:
+            reader.stop.set()
+
+    def end_session(self, token: str) -> None:
+        """End the streams of a session that was signed out."""
+        for reader in self._readers:
+            if reader.token == token:
+                reader.stop.set()
+
+    async def stream(self, token: str, after: int | None) -> AsyncIterator[ServerSentEvent]:
+        """Messages after an id (from now on, where None) until the session ends or the server stops."""
+        reader = Reader(token)
+        self._readers.add(reader)
+        if self._stopped:
+            reader.stop.set()
+        try:
+            newest = await to_thread.run_sync(self._ports.cases.last_trail_id)
+            # An id from another ledger would wait for ever: take it for "now".
+            reached = newest if after is None or after > newest else after
+            yield self._heartbeat(newest)
+            while not reader.stop.is_set():
+                if await self._session_over(token):
+                    return
+                messages = await to_thread.run_sync(self.messages, reached)
+                for number, action, data in messages:
+                    if reader.stop.is_set():
+                        return
+                    yield ServerSentEvent(data, event=action, id=str(number))
+                    reached = number
+                if not messages:
+                    newest = await self._until_news(reader, reached)
+                    if newest <= reached and not reader.stop.is_set():
+                        yield self._heartbeat(newest)
+        finally:
+            self._readers.discard(reader)
+
+    def messages(self, after: int) -> list[tuple[int, str, str]]:
+        """(id, action, JSON) of the next entries of the trail. Blocks. Readers share the work of writing them."""
+        found = []
+        cases: dict[tuple[Subject, int], GridEvent | FaultTicket | None] = {}
+        for entry in self._ports.cases.trail(after=after, limit=BATCH):
+            with self._lock:
+                data = self._messages.get(entry.id)
+            if data is None:
+                data = self._write(entry, cases)
+                with self._lock:
+                    self._messages[entry.id] = data
+                    while len(self._messages) > REMEMBERED:
+                        self._messages.popitem(last=False)
+            found.append((entry.id, entry.action.value, data))
+        return found
+
+    def _write(self, entry: TrailEntry, known: dict[tuple[Subject, int], GridEvent | FaultTicket | None]) -> str:
+        city, cases = self._ports.city, self._ports.cases
+        key = (entry.subject, entry.subject_id)
+        if key not in known:
+            match entry.subject:
+                case Subject.EVENT:
+                    known[key] = cases.event(entry.subject_id)
+                case Subject.TICKET:
+                    known[key] = cases.ticket(entry.subject_id)
+                case Subject.ALARM | Subject.ACCOUNT:
+                    known[key] = None
+        case = known[key]
+        return LiveMessage(
+            entry=views.trail_entry(entry),
+            event=views.event(city, case) if isinstance(case, GridEvent) else None,
+            ticket=views.ticket(city, case) if isinstance(case, FaultTicket) else None,
+        ).model_dump_json()
+
+    def _heartbeat(self, newest: int) -> ServerSentEvent:
+        beat = Heartbeat(now=isoformat(self._ports.clock.now_us()), newest=newest)
+        return ServerSentEvent(beat.model_dump_json(), event="heartbeat")
+
+    async def _session_over(self, token: str) -> bool:
+        now_us = self._ports.session_clock.now_us()
+        return await to_thread.run_sync(lambda: self._ports.accounts.account_of(token, now_us=now_us)) is None
+
+    async def _until_news(self, reader: Reader, reached: int) -> int:
+        """The newest trail id, at the latest after the heartbeat's time; at once when the reader is to stop."""
+        newest = reached
+        async with anyio.create_task_group() as group:
+
+            async def stop() -> None:
+                await reader.stop.wait()
+                group.cancel_scope.cancel()
+
+            group.start_soon(stop)
+            newest = await self._ports.bell.wait(reached, HEARTBEAT_S)
+            group.cancel_scope.cancel()
+        return newest
+
+
+class LiveResponse(EventSourceResponse):
+    """A stream of the live feed that is cut off when its reader no longer reads."""
+
+    def __init__(self, feed: LiveFeed, token: str, after: int | None) -> None:
+        super().__init__(feed.stream(token, after), ping=0, send_timeout=SEND_TIMEOUT_S, sep="\n")
+        self._feed = feed
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        except SendTimeoutError:
+            self._feed.cut_off += 1
+            _log.warning("a reader of the live feed took nothing for %s s and was cut off", SEND_TIMEOUT_S)

@@ -1,0 +1,1 @@
+"""One file per resource; all of them under /api/v1."""

@@ -1,0 +1,60 @@
+"""Signing in, who am I, signing out."""
+
+import math
+from http import HTTPStatus
+
+from anyio import to_thread
+from fastapi import APIRouter, Request, Response
+
+from dashboard_api.auth import PortsDep, SignInThrottle, VisitorDep, clear_cookie, from_own_page, set_cookie
+from dashboard_api.live import LiveFeed
+from dashboard_api.problems import ProblemError, responses
+from dashboard_api.routes.common import SIGNED_IN
+from dashboard_api.schemas.world import Session, SignIn
+
+router = APIRouter(prefix="/session", tags=["session"])
+
+_SIGN_IN = SIGNED_IN | responses(HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS)
+
+
+@router.post("", operation_id="signIn", responses=_SIGN_IN)
+async def sign_in(ports: PortsDep, request: Request, response: Response, body: SignIn) -> Session:
+    """Start a session: a cookie for a browser, or a Bearer token for a program that asks for one."""
+    by_browser = "sec-fetch-site" in request.headers or "origin" in request.headers
+    if by_browser and not from_own_page(request.headers):
+        raise ProblemError(HTTPStatus.FORBIDDEN, "cross_origin", "signing in works on our own page only")
+    throttle: SignInThrottle = request.app.state.throttle
+    address = request.client.host if request.client else ""
+    wait_s = throttle.wait_s(body.name, address, ports.session_clock.monotonic())
+    if wait_s > 0:
+        raise ProblemError(
+            HTTPStatus.TOO_MANY_REQUESTS,
+            "too_many_tries",
+            "too many wrong passwords; wait before the next try",
+            headers={"Retry-After": str(math.ceil(wait_s))},
+        )
+    now_us = ports.session_clock.now_us()
+    token = await to_thread.run_sync(lambda: ports.accounts.sign_in(body.name, body.password, now_us=now_us))
+    if token is None:
+        throttle.failed(body.name, address, ports.session_clock.monotonic())
+        raise ProblemError(HTTPStatus.UNAUTHORIZED, "wrong_password", "name and password do not fit")
+    throttle.succeeded(body.name, address)
+    if body.token:
+        return Session(account=body.name, token=token)
+    set_cookie(response, token, ports.settings)
+    return Session(account=body.name)
+
+
+@router.get("", operation_id="whoAmI", responses=SIGNED_IN)
+async def who_am_i(who: VisitorDep) -> Session:
+    """The account that is signed in."""
+    return Session(account=who.account)
+
+
+@router.delete("", operation_id="signOut", status_code=204, responses=SIGNED_IN | responses(HTTPStatus.FORBIDDEN))
+async def sign_out(ports: PortsDep, request: Request, response: Response, who: VisitorDep) -> None:
+    """End the session and its live feeds."""
+    await to_thread.run_sync(ports.accounts.sign_out, who.token)
+    live: LiveFeed = request.app.state.live
+    live.end_session(who.token)
+    clear_cookie(response, ports.settings)
