@@ -1,0 +1,147 @@
+"""Polygons on the globe: reading GeoJSON geometries, areas in square metres, and placing points in bulk."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import shapely
+from shapely.geometry import MultiPolygon, Polygon
+from shapely.geometry.base import BaseGeometry
+
+from config.problems import FileProblems
+
+SLIVER_M2 = 10.0
+"""Overlaps and gaps up to this size come from drawing and rounding; they are not worth a word."""
+
+_EQUATOR_M = 6_378_137.0  # WGS-84 semi-major axis
+_ECCENTRICITY2 = 6.694_379_990_14e-3  # WGS-84 first eccentricity squared
+_CHUNK = 65_536  # points placed at once: bounds the memory of the candidate pairs
+
+Shape = Polygon | MultiPolygon
+Floats = npt.NDArray[np.float64]
+
+
+def metres_per_degree(lat: float) -> tuple[float, float]:
+    """(east, north) metres of one degree at a latitude, on the WGS-84 ellipsoid."""
+    phi = math.radians(lat)
+    bulge = 1 - _ECCENTRICITY2 * math.sin(phi) ** 2
+    north = _EQUATOR_M * (1 - _ECCENTRICITY2) / bulge**1.5
+    east = _EQUATOR_M * math.cos(phi) / math.sqrt(bulge)
+    return math.radians(east), math.radians(north)
+
+
+def area_m2(shape: BaseGeometry) -> float:
+    """Area of a shape in degrees, in square metres; exact to about 0.1 % for shapes under 50 km across."""
+    if shape.is_empty:
+        return 0.0
+    _, south, _, north = shape.bounds
+    per_lon, per_lat = metres_per_degree((south + north) / 2)
+    return float(shape.area) * per_lon * per_lat
+
+
+def read_shape(geometry: object, row: int, problems: FileProblems) -> Shape | None:
+    """The polygon of a GeoJSON geometry, checked; None, with what is wrong written down, where it is unusable."""
+    kind = geometry.get("type") if isinstance(geometry, dict) else None
+    if not isinstance(geometry, dict) or kind not in {"Polygon", "MultiPolygon"}:
+        problems.error("not_polygon", row=row, field="geometry", found="" if kind is None else kind)
+        return None
+    coordinates = geometry.get("coordinates")
+    parts = [coordinates] if kind == "Polygon" else coordinates
+    if not isinstance(parts, list) or not parts:
+        problems.error("broken_ring", row=row, field="geometry", found=type(coordinates).__name__)
+        return None
+    polygons = []
+    for part in parts:
+        rings = [_read_ring(ring) for ring in part] if isinstance(part, list) and part else [None]
+        if any(ring is None for ring in rings):
+            problems.error("broken_ring", row=row, field="geometry", found=_shorten(part))
+            return None
+        polygons.append(rings)
+    return _checked(polygons, row, problems)
+
+
+def _read_ring(ring: object) -> Floats | None:
+    if not isinstance(ring, list) or len(ring) < 4:
+        return None
+    for position in ring:
+        if not isinstance(position, list) or len(position) < 2:
+            return None
+        if not all(isinstance(axis, int | float) and not isinstance(axis, bool) for axis in position[:2]):
+            return None
+    try:
+        points = np.array([position[:2] for position in ring], dtype=np.float64)
+    except OverflowError:
+        return None
+    return points if np.isfinite(points).all() and (points[0] == points[-1]).all() else None
+
+
+def _checked(polygons: Sequence[Sequence[Floats | None]], row: int, problems: FileProblems) -> Shape | None:
+    points = np.concatenate([ring for rings in polygons for ring in rings if ring is not None])
+    lon, lat = points[:, 0], points[:, 1]
+    if off_globe(lon, lat):
+        swapped = not off_globe(lat, lon)
+        code = "swapped_coordinates" if swapped else "outside_world"
+        bad = points[int(np.argmax((np.abs(lon) > 180) | (np.abs(lat) > 90)))]
+        problems.error(code, row=row, field="geometry", found=f"{bad[0]:g}, {bad[1]:g}")
+        return None
+    parts = [Polygon(rings[0], rings[1:]) for rings in polygons]
+    shape: Shape = parts[0] if len(parts) == 1 else MultiPolygon(parts)
+    if not shape.is_valid:
+        problems.error("crossing_polygon", row=row, field="geometry", found=shapely.is_valid_reason(shape))
+        return None
+    if shape.area <= 0:
+        problems.error("no_area", row=row, field="geometry", found=f"{points[0][0]:g}, {points[0][1]:g}")
+        return None
+    return shape
+
+
+def off_globe(lon: Floats | float, lat: Floats | float) -> bool:
+    """Whether any of the places is beyond 180 degrees of longitude or 90 of latitude, or not a number."""
+    return not bool(np.all((np.abs(lon) <= 180) & (np.abs(lat) <= 90)))
+
+
+def _shorten(part: object) -> str:
+    return str(part[0])[:60] if isinstance(part, list) and part else type(part).__name__
+
+
+def overlaps_m2(shapes: Sequence[Shape]) -> list[tuple[int, int, float]]:
+    """(i, j, area) of all pairs of shapes, i < j, that share more than a sliver."""
+    if len(shapes) < 2:
+        return []
+    polygons = np.array(shapes, dtype=object)
+    left, right = shapely.STRtree(polygons).query(polygons)
+    pairs = sorted((int(i), int(j)) for i, j in zip(left, right, strict=True) if i < j)
+    areas = ((i, j, area_m2(shapes[i].intersection(shapes[j]))) for i, j in pairs)
+    return [(i, j, area) for i, j, area in areas if area > SLIVER_M2]
+
+
+def left_over_m2(whole: BaseGeometry, parts: Sequence[BaseGeometry]) -> tuple[float, tuple[float, float] | None]:
+    """(area of ``whole`` that none of ``parts`` covers, a point inside the largest such patch or None)."""
+    rest = whole.difference(shapely.union_all(np.array(parts, dtype=object)))
+    pieces = [piece for piece in shapely.get_parts(rest) if area_m2(piece) > SLIVER_M2]
+    if not pieces:
+        return 0.0, None
+    inside = max(pieces, key=area_m2).representative_point()
+    return sum(area_m2(piece) for piece in pieces), (float(inside.x), float(inside.y))
+
+
+def place(shapes: Sequence[Shape], lon: Floats, lat: Floats) -> npt.NDArray[np.int32]:
+    """For every point the index of the first shape that holds it or has it on its edge, -1 where none does.
+
+    lon, lat: degrees, one length. About 2 µs a point against 2,000 shapes.
+    """
+    placed = np.full(len(lon), -1, dtype=np.int32)
+    if not shapes or not len(lon):
+        return placed
+    polygons = np.array(shapes, dtype=object)
+    shapely.prepare(polygons)
+    tree = shapely.STRtree(polygons)
+    for begin in range(0, len(lon), _CHUNK):
+        x, y = lon[begin : begin + _CHUNK], lat[begin : begin + _CHUNK]
+        point, shape = tree.query(shapely.points(x, y))
+        inside = shapely.intersects_xy(polygons[shape], x[point], y[point])
+        point, shape = point[inside], shape[inside]
+        order = np.argsort(-shape, kind="stable")  # the lowest index is written last and stays
+        placed[begin + point[order]] = shape[order]
+    return placed

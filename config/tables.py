@@ -1,0 +1,248 @@
+"""Reading the text files of a city folder: bytes, CSV tables and YAML trees, each with the line of every value."""
+
+import csv
+import io
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import yaml
+
+from config.problems import FileProblems
+from config.vocabulary import LocalText
+
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+_SPACE_OR_CONTROL = re.compile(r"[\s\x00-\x1f\x7f]")
+
+
+def read_bytes(path: Path, problems: FileProblems) -> bytes | None:
+    """The bytes of a file; None, with the mistake written down, where it cannot be read."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        problems.error("file_missing")
+    except OSError as error:
+        problems.error("file_unreadable", found=error.strerror or type(error).__name__)
+    return None
+
+
+def decode(data: bytes, problems: FileProblems) -> str | None:
+    """The text of a file in UTF-8, with or without a byte order mark; None where it is in another encoding."""
+    if data.startswith(_UTF16):
+        problems.error("not_utf8", found="UTF-16")
+        return None
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        problems.error("not_utf8", row=data.count(b"\n", 0, error.start) + 1, found=f"0x{data[error.start]:02x}")
+        return None
+
+
+def bad_id(text: str) -> bool:
+    """Whether a text cannot be an id: too long for a topic, or with spaces or control characters in it."""
+    return len(text) > 128 or _SPACE_OR_CONTROL.search(text) is not None
+
+
+class _Reader(Protocol):
+    @property
+    def line_num(self) -> int: ...
+    def __iter__(self) -> Iterator[list[str]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of a table. line: where it begins in the file, from 1. cells: by column, without outer spaces."""
+
+    line: int
+    cells: Mapping[str, str]
+
+    def __getitem__(self, column: str) -> str:
+        """The cell of a column."""
+        return self.cells[column]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The columns that a CSV file must have. optional: these may be left out, their cells are then empty."""
+
+    columns: tuple[str, ...]
+    optional: frozenset[str] = frozenset()
+
+    def cells(self, text: str, problems: FileProblems) -> Iterator[tuple[int, list[str]]]:
+        """(line, cells in the order of ``columns``) of every row that has the right number of cells.
+
+        Mistakes of the header end the reading, as no column can be told from another; a line that is not CSV
+        ends it too, as everything after it may be inside a quotation mark.
+        """
+        reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+        line = 1
+        try:
+            header = next(reader, [])
+            picks = self._picks([cell.strip() for cell in header], problems)
+            if picks is None:
+                return
+            for cells in self._rows(reader, len(header), picks, problems):
+                line = cells[0]
+                yield cells
+        except csv.Error as error:
+            problems.error("broken_csv", row=max(line, reader.line_num), found=error)
+
+    def rows(self, text: str, problems: FileProblems) -> Iterator[Row]:
+        """The same with every cell under its column's name: for tables of people, not of a city's sensors."""
+        for line, cells in self.cells(text, problems):
+            yield Row(line, dict(zip(self.columns, cells, strict=True)))
+
+    def _picks(self, header: list[str], problems: FileProblems) -> list[int] | None:
+        wrong = False
+        if not any(header):
+            problems.error("no_header", row=1, columns=", ".join(self.columns))
+            return None
+        for name in sorted({name for name in header if header.count(name) > 1}):
+            problems.error("duplicate_column", row=1, field=name, found=",".join(header))
+            wrong = True
+        for name in header:
+            if name not in self.columns:
+                problems.error("unknown_column", row=1, field=name, found=name, columns=", ".join(self.columns))
+                wrong = True
+        for name in self.columns:
+            if name not in header and name not in self.optional:
+                problems.error("missing_column", row=1, field=name, found=",".join(header), column=name)
+                wrong = True
+        return None if wrong else [header.index(name) if name in header else -1 for name in self.columns]
+
+    @staticmethod
+    def _rows(
+        reader: "_Reader", width: int, picks: Sequence[int], problems: FileProblems
+    ) -> Iterator[tuple[int, list[str]]]:
+        begins = reader.line_num + 1
+        for cells in reader:
+            line, begins = begins, reader.line_num + 1
+            if not cells or (len(cells) == 1 and not cells[0].strip()):
+                continue
+            if len(cells) != width:
+                problems.error("wrong_cell_count", row=line, found=len(cells), count=width)
+                continue
+            cells.append("")  # what an optional column reads that the file leaves out: index -1
+            yield line, [cells[pick].strip() for pick in picks]
+
+
+class Tree:
+    """A node of a YAML file with its line: a mapping, a list or a text, asked for by what it should be.
+
+    Every scalar is a text, so a code like ``007`` or ``no`` stays what was written.
+    """
+
+    def __init__(self, node: yaml.Node, problems: FileProblems, path: str = "") -> None:
+        self._node, self._problems, self.path = node, problems, path
+        self.line = node.start_mark.line + 1
+
+    def text(self) -> str | None:
+        """The node as a text, without outer spaces; None, written down, where it is none or empty."""
+        if not isinstance(self._node, yaml.ScalarNode):
+            self._problems.error("not_text", row=self.line, field=self.path, found=self._shown())
+            return None
+        value = str(self._node.value).strip()
+        if not value:
+            self._problems.error("missing_value", row=self.line, field=self.path)
+            return None
+        return value
+
+    def items(self) -> list["Tree"] | None:
+        """The node as a list; None, written down, where it is none."""
+        if not isinstance(self._node, yaml.SequenceNode):
+            self._problems.error("not_list", row=self.line, field=self.path, found=self._shown())
+            return None
+        return [Tree(node, self._problems, self.path) for node in self._node.value]
+
+    def entries(self) -> dict[str, "Tree"] | None:
+        """The node as a mapping; None, written down, where it is none. A key that stands twice is written down."""
+        if not isinstance(self._node, yaml.MappingNode):
+            self._problems.error("not_mapping", row=self.line, field=self.path or None, found=self._shown())
+            return None
+        entries: dict[str, Tree] = {}
+        for key, value in self._node.value:
+            name = str(key.value).strip() if isinstance(key, yaml.ScalarNode) else ""
+            line = key.start_mark.line + 1
+            if not name:
+                self._problems.error("not_text", row=line, field=self.path or None, found=name)
+            elif name in entries:
+                first = entries[name].line
+                self._problems.error("duplicate_id", row=line, field=self._below(name), found=name, first=first)
+            else:
+                entries[name] = Tree(value, self._problems, self._below(name))
+                entries[name].line = line
+        return entries
+
+    def fields(self, *names: str) -> dict[str, "Tree"]:
+        """The node as a mapping of exactly these keys; whatever is missing or unknown is written down and left out."""
+        entries = self.entries()
+        if entries is None:
+            return {}
+        for name, entry in entries.items():
+            if name not in names:
+                self._problems.error(
+                    "unknown_key", row=entry.line, field=self._below(name), found=name, choices=", ".join(names)
+                )
+        for name in names:
+            if name not in entries:
+                self._problems.error("missing_value", row=self.line, field=self._below(name))
+        return {name: entry for name, entry in entries.items() if name in names}
+
+    def local_text(self) -> LocalText | None:
+        """The node as a text in both languages, ``{zh: ..., en: ...}``; None, written down, where one is missing."""
+        entries = self.entries()
+        if entries is None:
+            return None
+        texts: dict[str, str | None] = {}
+        for language in ("zh", "en"):
+            entry = entries.pop(language, None)
+            scalar = entry is not None and isinstance(entry._node, yaml.ScalarNode)  # noqa: SLF001 - its own class
+            if entry is not None and (not scalar or str(entry._node.value).strip()):  # noqa: SLF001 - its own class
+                texts[language] = entry.text()
+            else:
+                line = self.line if entry is None else entry.line
+                self._problems.error("missing_translation", row=line, field=self._below(language))
+                texts[language] = None
+        for name, entry in entries.items():
+            self._problems.error("unknown_key", row=entry.line, field=self._below(name), found=name, choices="zh, en")
+        zh, en = texts["zh"], texts["en"]
+        return None if zh is None or en is None else LocalText(zh=zh, en=en)
+
+    def _below(self, name: str) -> str:
+        return f"{self.path}.{name}" if self.path else name
+
+    def _shown(self) -> str:
+        return (
+            str(self._node.value) if isinstance(self._node, yaml.ScalarNode) else str(self._node.tag).rsplit(":", 1)[-1]
+        )
+
+
+def read_yaml(path: Path, problems: FileProblems) -> Tree | None:
+    """The root of a YAML file; None, written down, where it cannot be read."""
+    data = read_bytes(path, problems)
+    content = None if data is None else decode(data, problems)
+    if content is None:
+        return None
+    return parse_yaml(content, problems)
+
+
+def parse_yaml(content: str, problems: FileProblems) -> Tree | None:
+    """The root of a YAML text; None, written down, where it is no YAML or empty."""
+    try:
+        node = yaml.compose(content, Loader=yaml.BaseLoader)
+    except yaml.MarkedYAMLError as error:
+        row = None if error.problem_mark is None else error.problem_mark.line + 1
+        problems.error("broken_yaml", row=row, found=error.problem or "")
+        return None
+    except yaml.YAMLError as error:
+        problems.error("broken_yaml", found=str(error).splitlines()[0])
+        return None
+    except RecursionError:
+        problems.error("broken_yaml", found="too deep")
+        return None
+    if node is None:
+        problems.error("empty_file")
+        return None
+    return Tree(node, problems)
