@@ -1,0 +1,64 @@
+from collections.abc import Iterable
+from enum import Enum, IntEnum
+from string import Formatter
+
+import pytest
+
+from alerting.model import Action, AlarmState, EventState, Subject, TicketState
+from config.quantities import QUANTITIES
+from config.texts import table
+from config.vocabulary import Category, GridLevel, Kind, Language, Role, Severity
+from detectors.model import Condition, Nature
+from ingest.model import Quality, RefusalReason
+
+WORDS: dict[str, Iterable[object]] = {
+    "kind": Kind,
+    "quantity": QUANTITIES,
+    "severity": Severity,
+    "colour": Severity,
+    "level": GridLevel,
+    "role": Role,
+    "category": Category,
+    "state": [*AlarmState, *EventState, *TicketState],
+    "nature": Nature,
+    "condition": Condition,
+    "quality": Quality,
+    "refusal": RefusalReason,
+    "action": Action,
+    "subject": Subject,
+}
+
+
+def name_of(member: object) -> str:
+    if isinstance(member, IntEnum):
+        return member.name.lower()
+    return str(member.value if isinstance(member, Enum) else member)
+
+
+def placeholders(text: str) -> set[str]:
+    return {field for _, field, _, _ in Formatter().parse(text) if field is not None}
+
+
+@pytest.mark.parametrize("language", Language)
+@pytest.mark.parametrize("section", WORDS)
+def test_every_name_has_its_word_and_every_word_a_name(section: str, language: Language) -> None:
+    words = {key.removeprefix(f"{section}.") for key in table(language) if key.startswith(f"{section}.")}
+    assert words == {name_of(member) for member in WORDS[section]}
+
+
+def test_both_languages_hold_the_same_keys_in_all_rooms() -> None:
+    assert table(Language.ZH).keys() == table(Language.EN).keys()
+
+
+def test_both_languages_fill_in_the_same_placeholders() -> None:
+    zh, en = table(Language.ZH), table(Language.EN)
+    differing = {key for key in zh.keys() & en.keys() if placeholders(zh[key]) != placeholders(en[key])}
+    assert differing == set()
+
+
+def test_no_text_is_empty_and_chinese_is_written_in_chinese() -> None:
+    zh, en = table(Language.ZH), table(Language.EN)
+    assert [key for key in zh if not zh[key].strip()] == []
+    assert [key for key in en if not en[key].strip()] == []
+    sentences = [key for key, text in en.items() if len(text.split()) > 3]
+    assert [key for key in sentences if not any("一" <= letter <= "鿿" for letter in zh.get(key, "一"))] == []
