@@ -35,6 +35,8 @@ _PACKETS_PER_ROUND = 256
 
 _MID_BITS = 16
 _TICK_S = 0.25
+_GOODBYE_S = 2.0
+_DISCONNECT = b"\xe0\x00"  # MQTT 3.1.1, 3.14
 
 
 class ReceiverState(StrEnum):
@@ -106,6 +108,11 @@ class MqttReceiver:
         return self._disconnected_since_us
 
     @property
+    def problem(self) -> str:
+        """Why there is no connection, in the words of the broker or the network; empty while there is one."""
+        return self._last_problem
+
+    @property
     def refused_filters(self) -> tuple[str, ...]:
         """Subscriptions that the broker refused on the present connection: from there no reading will come."""
         return self._refused_filters
@@ -117,7 +124,9 @@ class MqttReceiver:
 
     @property
     def counters(self) -> dict[str, int]:
-        """``received``, ``redelivered`` (sent again by the broker), ``acknowledged``, ``stale_acks`` (of an ended
+        """What happened so far, by name.
+
+        ``received``, ``redelivered`` (sent again by the broker), ``acknowledged``, ``stale_acks`` (of an ended
         connection, so not sent), ``pauses`` (times the socket was left unread because too much waited).
         """
         return dict(self._counters)
@@ -251,10 +260,11 @@ class MqttReceiver:
         try:
             return self._serve(client, connection)
         finally:
+            if self._stopping.is_set() and (open_socket := client.socket()) is not None:
+                _part_in_peace(open_socket)
             client.disconnect()
-            with contextlib.suppress(OSError):
-                if (open_socket := client.socket()) is not None:
-                    open_socket.close()
+            if (open_socket := client.socket()) is not None:
+                open_socket.close()
 
     def _serve(self, client: paho.Client, connection: "_Connection") -> str:
         paused = False
@@ -342,7 +352,23 @@ class MqttReceiver:
         counters["received"] += 1
         counters["redelivered"] += message.dup
         token = generation << _MID_BITS | message.mid if message.qos else 0
-        self._waiting.append(Message(topic, message.payload, self._clock.now_us(), message.retain, message.dup, token))
+        self._waiting.append(
+            Message(topic, bytes(message.payload), self._clock.now_us(), message.retain, message.dup, token)
+        )
+
+
+def _part_in_peace(sock: Any) -> None:
+    """Say goodbye and wait until the broker has read all that was sent.
+
+    Closed at once, the last acknowledgements can be lost: a broker that sees the next connection of this client first
+    throws away what it has not read of the old one, and sends those messages again.
+    """
+    with contextlib.suppress(OSError):  # gone already
+        sock.settimeout(_GOODBYE_S)
+        sock.sendall(_DISCONNECT)
+        sock.shutdown(socket.SHUT_WR)
+        while sock.recv(65536):
+            pass
 
 
 class _Connection:

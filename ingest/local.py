@@ -1,0 +1,178 @@
+"""The embedded store: DuckDB in one file, no server needed."""
+
+import threading
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pyarrow as pa  # type: ignore[import-untyped]  # ships no type information
+
+from config.city import City
+from config.errors import PermanentError, RetryableError
+from ingest.admit import repeats_within
+from ingest.model import Int32s, Int64s, ReadingBatch, Series
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS sensors (number INTEGER PRIMARY KEY, id VARCHAR NOT NULL UNIQUE);
+CREATE TABLE IF NOT EXISTS readings (
+    sensor INTEGER NOT NULL, event_us BIGINT NOT NULL, received_us BIGINT NOT NULL,
+    value DOUBLE NOT NULL, quality UTINYINT NOT NULL
+);
+"""
+_NEVER = np.iinfo(np.int64).min
+
+_INSERT_NEW = "INSERT INTO readings SELECT * FROM batch"
+_INSERT_UNSEEN = """
+INSERT INTO readings SELECT * FROM batch
+ANTI JOIN (SELECT sensor, event_us FROM readings WHERE event_us BETWEEN $low AND $high) AS kept
+USING (sensor, event_us)
+"""
+_RANGE = (
+    "SELECT count(*), min(event_us), max(event_us) FROM readings WHERE sensor = $s AND event_us >= $a AND event_us < $b"
+)
+_RAW = """
+SELECT event_us, value, value AS low, value AS high
+FROM readings WHERE sensor = $s AND event_us >= $a AND event_us < $b ORDER BY event_us
+"""
+_THINNED = """
+SELECT min(event_us) AS event_us, avg(value) AS value, min(value) AS low, max(value) AS high
+FROM readings WHERE sensor = $s AND event_us >= $a AND event_us < $b
+GROUP BY (event_us - $first) // $width ORDER BY 1
+"""
+
+
+class DuckdbStore:
+    """Keeps readings in a DuckDB file. See ``ingest.store.Store``.
+
+    A sensor stands in the file under a number of its own, given when its id is first seen and kept in ``sensors``:
+    City.sensors may be in another order next time.
+
+    One reading is kept once without an index on every row: the newest event time of each sensor is held in memory,
+    so what is newer than it cannot be there yet and is inserted as it is; only the rest of a batch is compared with
+    the rows of its time span. The first reading kept of a sensor and event time stays.
+
+    Thread safety: one writer at a time, readers beside it on cursors of their own.
+    """
+
+    def __init__(self, path: Path, city: City) -> None:
+        self._path = path
+        self._ids = [sensor.id for sensor in city.sensors]
+        self._connection: duckdb.DuckDBPyConnection | None = None
+        self._number: Int32s = np.empty(0, np.int32)  # by index of City.sensors
+        self._newest: Int64s = np.empty(0, np.int64)  # by number in the file
+        self._writing = threading.Lock()
+
+    def prepare(self) -> None:
+        """See Store.prepare. Raises RetryableError where the file is held by another process."""
+        if self._connection is not None:
+            return
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._connection = duckdb.connect(str(self._path))
+            self._connection.execute(_SCHEMA)
+            self._learn_sensors(self._connection)
+        except duckdb.IOException as error:
+            self.close()
+            raise RetryableError(f"{self._path}: {error}") from error
+        except duckdb.Error as error:
+            self.close()
+            raise PermanentError(f"{self._path}: {error}") from error
+
+    def _learn_sensors(self, connection: duckdb.DuckDBPyConnection) -> None:
+        rows = connection.execute("SELECT number, id FROM sensors").fetchall()
+        numbers: dict[str, int] = {name: number for number, name in rows}
+        new = [name for name in self._ids if name not in numbers]
+        first = max(numbers.values(), default=-1) + 1
+        added = pa.table(
+            {"number": pa.array(range(first, first + len(new)), pa.int32()), "id": pa.array(new, pa.string())}
+        )
+        connection.register("added", added)
+        connection.execute("INSERT INTO sensors SELECT * FROM added")
+        connection.unregister("added")
+        numbers.update((name, first + place) for place, name in enumerate(new))
+        self._number = np.array([numbers[name] for name in self._ids], np.int32)
+        self._newest = np.full(first + len(new), _NEVER, np.int64)
+        newest = connection.execute("SELECT sensor, max(event_us) AS t FROM readings GROUP BY sensor").fetchnumpy()
+        self._newest[np.asarray(newest["sensor"])] = newest["t"]
+
+    def _open(self) -> duckdb.DuckDBPyConnection:
+        if self._connection is None:
+            raise RetryableError(f"{self._path}: prepare the store first")
+        return self._connection
+
+    def write(self, batch: ReadingBatch) -> None:
+        """See Store.write. Durable when it returns: DuckDB syncs its log to disk at every commit."""
+        connection = self._open()
+        if len(batch) == 0:
+            return
+        with self._writing:
+            batch = batch.take(~repeats_within(batch.sensor, batch.event_us))
+            sensor = self._number[batch.sensor]
+            fresh = batch.event_us > self._newest[sensor]
+            columns = pa.table(
+                {
+                    "sensor": sensor,
+                    "event_us": batch.event_us,
+                    "received_us": batch.received_us,
+                    "value": batch.value,
+                    "quality": batch.quality,
+                }
+            )
+            try:
+                connection.begin()
+                try:
+                    self._insert(connection, columns.filter(pa.array(fresh)), unseen=False)
+                    self._insert(connection, columns.filter(pa.array(~fresh)), unseen=True)
+                    connection.commit()
+                except BaseException:
+                    connection.rollback()
+                    raise
+            except (duckdb.IOException, duckdb.OperationalError) as error:
+                raise RetryableError(f"{self._path}: {error}") from error
+            except duckdb.Error as error:
+                raise PermanentError(f"{self._path}: {error}") from error
+            np.maximum.at(self._newest, sensor, batch.event_us)
+
+    @staticmethod
+    def _insert(connection: duckdb.DuckDBPyConnection, columns: pa.Table, *, unseen: bool) -> None:
+        if columns.num_rows == 0:
+            return
+        connection.register("batch", columns)
+        if unseen:
+            times = columns["event_us"].to_numpy()
+            connection.execute(_INSERT_UNSEEN, {"low": int(times.min()), "high": int(times.max())})
+        else:
+            connection.execute(_INSERT_NEW)
+        connection.unregister("batch")
+
+    def series(self, sensor: int, from_us: int, to_us: int, max_points: int = 2000) -> Series:
+        """See Store.series. A thinned point holds the mean, and stands at the first reading of its bucket."""
+        if max_points < 1:
+            raise ValueError(f"max_points is {max_points}, expected 1 or more")
+        asked = {"s": int(self._number[sensor]), "a": from_us, "b": to_us}
+        with self._open().cursor() as cursor:
+            found = cursor.execute(_RANGE, asked).fetchone()
+            count, first, last = found if found is not None else (0, None, None)
+            if count <= max_points:
+                columns = cursor.execute(_RAW, asked).fetchnumpy()
+            else:
+                width = -(-(last - first + 1) // max_points)
+                columns = cursor.execute(_THINNED, asked | {"first": first, "width": width}).fetchnumpy()
+        return Series(
+            np.asarray(columns["event_us"], np.int64),
+            np.asarray(columns["value"], np.float64),
+            np.asarray(columns["low"], np.float64),
+            np.asarray(columns["high"], np.float64),
+        )
+
+    def count(self) -> int:
+        """See Store.count."""
+        with self._open().cursor() as cursor:
+            found = cursor.execute("SELECT count(*) FROM readings").fetchone()
+        return 0 if found is None else int(found[0])
+
+    def close(self) -> None:
+        """See Store.close."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None

@@ -1,0 +1,211 @@
+"""The receiver against a real Mosquitto."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import paho.mqtt.client as paho
+import pytest
+from paho.mqtt.enums import CallbackAPIVersion
+
+from config.clock import SystemClock
+from config.settings import MqttSettings
+from ingest.model import Message
+from ingest.mqtt import MqttReceiver, ReceiverState
+from tests.support.servers import Server, free_port, mosquitto
+
+pytestmark = pytest.mark.broker
+PATIENCE_S = 20
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Server]:
+    with mosquitto(tmp_path / "mosquitto", extra="autosave_interval 1\nautosave_on_changes true") as server:
+        yield server
+
+
+def settings(broker: Server | int, **more: object) -> MqttSettings:
+    port = broker if isinstance(broker, int) else broker.port
+    given = {"port": port, "client_id": "test", "reconnect_min_s": 0.02, "reconnect_max_s": 0.2, **more}
+    return MqttSettings.model_validate(given)
+
+
+def publish(broker: Server, payloads: Sequence[str], *, qos: int = 1, topic: str = "gridwhistle/readings/x") -> None:
+    client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv311)
+    client.connect("127.0.0.1", broker.port)
+    client.loop_start()
+    try:
+        handles = [client.publish(topic, payload, qos=qos) for payload in payloads]
+        for handle in handles:
+            handle.wait_for_publish(PATIENCE_S)
+    finally:
+        client.disconnect()
+        client.loop_stop()
+
+
+async def eventually(holds: Callable[[], object]) -> None:
+    """Wait until something holds of the network thread's doing, looking often; fails after PATIENCE_S."""
+    async with asyncio.timeout(PATIENCE_S):
+        while not holds():  # noqa: ASYNC110  # the thread has no event for every state
+            await asyncio.sleep(0.005)
+
+
+async def until(state: ReceiverState, receiver: MqttReceiver) -> None:
+    await eventually(lambda: receiver.state is state)
+
+
+async def collect(receiver: MqttReceiver, count: int, *, acknowledge: bool = True) -> list[Message]:
+    got: list[Message] = []
+    async with asyncio.timeout(PATIENCE_S):
+        async for batch in receiver.batches():
+            got += batch
+            if acknowledge:
+                receiver.acknowledge(batch)
+            if len(got) >= count:
+                break
+    return got
+
+
+@asynccontextmanager
+async def receiving(broker: Server | int, **more: object) -> AsyncIterator[MqttReceiver]:
+    async with MqttReceiver(settings(broker), SystemClock(), extra_topics=["gridwhistle/clock"], **more) as receiver:  # type: ignore[arg-type]  # the receiver's own keywords
+        yield receiver
+
+
+async def acknowledged(receiver: MqttReceiver, count: int) -> None:
+    await eventually(lambda: receiver.counters["acknowledged"] >= count)
+
+
+async def test_messages_come_in_order_with_what_was_sent(broker: Server) -> None:
+    async with receiving(broker) as receiver:
+        await until(ReceiverState.CONNECTED, receiver)
+        sent = [str(number) for number in range(500)]
+        await asyncio.to_thread(publish, broker, sent)
+        got = await collect(receiver, 500)
+        assert [message.payload.decode() for message in got] == sent
+        assert {message.topic for message in got} == {"gridwhistle/readings/x"}
+        assert all(message.token and message.received_us > 0 and not message.retained for message in got)
+
+
+async def test_extra_topics_come_in_the_same_stream(broker: Server) -> None:
+    async with receiving(broker) as receiver:
+        await until(ReceiverState.CONNECTED, receiver)
+        await asyncio.to_thread(publish, broker, ["time"], topic="gridwhistle/clock")
+        await asyncio.to_thread(publish, broker, ["reading"])
+        assert [message.payload for message in await collect(receiver, 2)] == [b"time", b"reading"]
+
+
+async def test_what_was_not_acknowledged_is_delivered_again_and_nothing_else(broker: Server) -> None:
+    async with receiving(broker) as receiver:
+        await until(ReceiverState.CONNECTED, receiver)
+        await asyncio.to_thread(publish, broker, [str(number) for number in range(100)])
+        got = await collect(receiver, 100, acknowledge=False)
+        receiver.acknowledge(got[:60])
+        await acknowledged(receiver, 60)
+    async with receiving(broker) as receiver:
+        again = await collect(receiver, 40)
+        assert [message.payload for message in again] == [message.payload for message in got[60:]]
+        assert all(message.redelivered for message in again)
+        await acknowledged(receiver, 40)
+    async with receiving(broker) as receiver:
+        await until(ReceiverState.CONNECTED, receiver)
+        await asyncio.to_thread(publish, broker, ["fresh"])
+        assert [message.payload for message in await collect(receiver, 1)] == [b"fresh"]
+
+
+async def test_a_broker_restart_loses_nothing(broker: Server) -> None:
+    async with receiving(broker) as receiver:
+        await until(ReceiverState.CONNECTED, receiver)
+        await asyncio.to_thread(publish, broker, [str(number) for number in range(50)])
+        first = await collect(receiver, 50, acknowledge=False)
+        await asyncio.to_thread(broker.stop)
+        await until(ReceiverState.DISCONNECTED, receiver)
+        assert receiver.disconnected_since_us is not None
+        receiver.acknowledge(first)  # of a connection that has ended
+        await asyncio.to_thread(broker.start)
+        again = await collect(receiver, 50)
+        assert [message.payload for message in again] == [message.payload for message in first]
+        assert receiver.state is ReceiverState.CONNECTED
+        assert receiver.connects == 2
+        assert receiver.disconnected_since_us is None
+        await acknowledged(receiver, 50)
+        assert receiver.counters["stale_acks"] == 50
+
+
+async def test_what_is_published_while_the_daemon_is_down_comes_when_it_is_back(broker: Server) -> None:
+    async with receiving(broker) as receiver:
+        await until(ReceiverState.CONNECTED, receiver)
+    sent = [str(number) for number in range(3000)]
+    await asyncio.to_thread(publish, broker, sent)
+    async with receiving(broker) as receiver:
+        got = await collect(receiver, 3000)
+        assert [message.payload.decode() for message in got] == sent
+
+
+async def test_the_first_connection_is_tried_until_there_is_a_broker(tmp_path: Path) -> None:
+    port = free_port()
+    async with receiving(port) as receiver:
+        await eventually(lambda: receiver.problem)
+        assert receiver.state is ReceiverState.CONNECTING
+        assert "refused" in receiver.problem
+        with mosquitto(tmp_path / "mosquitto", extra=f"listener {port} 127.0.0.1"):
+            await until(ReceiverState.CONNECTED, receiver)
+            assert receiver.problem == ""
+
+
+async def test_reading_stops_while_too_much_waits_and_goes_on_afterwards(broker: Server) -> None:
+    async with receiving(broker, batch_messages=10, waiting_limit=50) as receiver:
+        await until(ReceiverState.CONNECTED, receiver)
+        sent = [str(number) for number in range(2000)]
+        await asyncio.to_thread(publish, broker, sent, qos=0)
+        await eventually(lambda: receiver.counters["pauses"])
+        # One round of reading may pass the limit, then it stands.
+        assert 50 <= receiver.waiting <= 50 + 256
+        got = await collect(receiver, 2000)
+        assert [message.payload.decode() for message in got] == sent
+
+
+async def test_the_brokers_window_bounds_what_waits_unacknowledged(tmp_path: Path) -> None:
+    with mosquitto(tmp_path / "mosquitto", extra="max_inflight_messages 20") as broker:
+        async with receiving(broker) as receiver:
+            await until(ReceiverState.CONNECTED, receiver)
+            await asyncio.to_thread(publish, broker, [str(number) for number in range(300)])
+            got = await collect(receiver, 20, acknowledge=False)
+            assert receiver.counters["received"] == 20
+            receiver.acknowledge(got)
+            assert len(await collect(receiver, 280)) == 280
+
+
+async def test_a_full_batch_does_not_wait_for_the_clock(broker: Server) -> None:
+    async with receiving(broker, batch_ms=1000, batch_messages=5) as receiver:
+        await until(ReceiverState.CONNECTED, receiver)
+        await asyncio.to_thread(publish, broker, [str(number) for number in range(20)])
+        started = asyncio.get_running_loop().time()
+        sizes = []
+        async for batch in receiver.batches():
+            sizes.append(len(batch))
+            if sum(sizes) == 20:
+                break
+        assert sizes == [5, 5, 5, 5]
+        assert asyncio.get_running_loop().time() - started < 1
+
+
+async def test_a_refused_subscription_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / "mosquitto"
+    folder.mkdir()
+    (folder / "acl").write_text("topic readwrite gridwhistle/readings/#\n")
+    with mosquitto(folder, extra=f"acl_file {folder}/acl") as broker:
+        async with receiving(broker) as receiver:
+            await until(ReceiverState.CONNECTED, receiver)
+            # Mosquitto 2 grants a subscription it forbids to read only where nothing may match: literal denials show.
+            assert set(receiver.refused_filters) <= {"gridwhistle/senml/#", "gridwhistle/clock"}
+
+
+async def test_the_end_of_the_context_ends_the_stream(broker: Server) -> None:
+    receiver = MqttReceiver(settings(broker), SystemClock())
+    async with receiver:
+        await until(ReceiverState.CONNECTED, receiver)
+        reader = asyncio.create_task(collect(receiver, 1))
+        await asyncio.sleep(0)
+    assert await asyncio.wait_for(reader, PATIENCE_S) == []
