@@ -1,0 +1,167 @@
+"""Everything that is simulated arrives at a real broker, once and in order."""
+
+import asyncio
+import json
+import threading
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from config.clock import SystemClock
+from config.errors import PermanentError, RetryableError
+from sensors_sim.generate import readings
+from sensors_sim.publish import Broker, Progress, Publisher, Stopped, run_simulation
+from sensors_sim.wire import Message
+from tests.sensors_sim.cities import LIVELY, make_city
+from tests.sensors_sim.listener import listening
+from tests.support.servers import free_port, mosquitto
+
+START_US = 1_780_000_000_000_000
+SMALL = make_city(LIVELY, side=2)
+
+
+def expected(seed: int, minutes: float) -> Counter[tuple[str, float, float]]:
+    return Counter(
+        (sensor, time_us / 1e6, value)
+        for time_us, entries in readings(SMALL, seed, START_US, minutes)
+        for sensor, value in entries
+    )
+
+
+@pytest.mark.broker
+@pytest.mark.parametrize("pack", [1, 7])
+async def test_every_reading_arrives_exactly_once_alone_or_in_packs(tmp_path: Path, pack: int) -> None:
+    with mosquitto(tmp_path) as broker, listening(broker.port) as listener:
+        result = await run_simulation(
+            SMALL, 3, 10, speed=None, start_us=START_US, port=broker.port, pack=pack, clock=True
+        )
+        await asyncio.to_thread(listener.wait_for_readings, result.readings_sent)
+    assert Counter(listener.readings()) == expected(3, 10)
+    assert result.readings_sent == len(listener.readings())
+    packs = [content for topic, content in listener.heard if "readings" in topic and isinstance(content, list)]
+    assert all(len(content) <= pack for content in packs)
+    assert bool(packs) is (pack > 1)
+    assert max((len(content) for content in packs), default=1) == pack
+
+
+@pytest.mark.broker
+async def test_the_clock_is_published_before_the_readings_of_its_instant_and_none_is_later(tmp_path: Path) -> None:
+    with mosquitto(tmp_path) as broker, listening(broker.port) as listener:
+        result = await run_simulation(SMALL, 3, 1, speed=None, start_us=START_US, port=broker.port)
+        await asyncio.to_thread(listener.wait_for_readings, result.readings_sent)
+    now, clocks = "", 0
+    for topic, content in listener.heard:
+        if topic == "gridwhistle/clock":
+            assert content["time"] > now
+            now, clocks = content["time"], clocks + 1
+        else:
+            second = (START_US // 1_000_000) + clocks
+            assert second - 1 <= content["t"] < second
+    assert clocks == 60
+    assert now == "2026-05-28T20:27:40.000Z"
+
+
+@pytest.mark.broker
+async def test_nothing_is_lost_when_the_broker_is_restarted_in_the_middle(tmp_path: Path) -> None:
+    restarted = threading.Event()
+
+    storage = "autosave_interval 1\nautosave_on_changes true"
+    with mosquitto(tmp_path, extra=storage) as broker, listening(broker.port) as listener:
+        loop = asyncio.get_running_loop()
+
+        def restart() -> None:
+            broker.stop()
+            broker.start()
+            restarted.set()
+
+        def progress(step: Progress) -> None:
+            if step.share > 0.2 and not restarted.is_set() and not jobs:
+                jobs.append(loop.run_in_executor(None, restart))
+
+        jobs: list[asyncio.Future[None]] = []
+        result = await run_simulation(SMALL, 3, 3, speed=60, start_us=START_US, port=broker.port, progress=progress)
+        assert restarted.is_set()
+        await asyncio.gather(*jobs)
+        await asyncio.to_thread(listener.wait_for_readings, result.readings_sent)
+    # at least once: a broker may repeat what it could not acknowledge
+    assert set(listener.readings()) == set(expected(3, 3))
+
+
+async def test_a_broker_that_is_not_there_is_named() -> None:
+    port = free_port()
+    with pytest.raises(RetryableError, match=f"no broker answers at 127.0.0.1:{port}"):
+        await run_simulation(SMALL, 1, 1, speed=None, start_us=START_US, port=port)
+
+
+@pytest.mark.broker
+async def test_a_broker_that_forbids_the_topic_stops_the_run_instead_of_losing_it(tmp_path: Path) -> None:
+    rules = tmp_path / "acl"
+    rules.write_text("topic write gridwhistle/clock\n")
+    with (
+        mosquitto(tmp_path / "broker", extra=f"acl_file {rules}") as broker,
+        pytest.raises(PermanentError, match="Not authorized"),
+    ):
+        await run_simulation(SMALL, 1, 1, speed=None, start_us=START_US, port=broker.port)
+
+
+@pytest.mark.broker
+async def test_a_broker_that_wants_a_password_refuses_by_name(tmp_path: Path) -> None:
+    with (
+        mosquitto(tmp_path, extra="password_file /dev/null\nallow_anonymous false") as broker,
+        pytest.raises(PermanentError, match=r"refuses the connection: (Not authorized|Bad user name)"),
+    ):
+        await run_simulation(SMALL, 1, 1, speed=None, start_us=START_US, port=broker.port)
+
+
+@pytest.mark.broker
+async def test_real_time_is_kept_at_a_speed(tmp_path: Path) -> None:
+    clock = SystemClock()
+    with mosquitto(tmp_path) as broker:
+        before = clock.monotonic()
+        await run_simulation(SMALL, 1, 0.5, speed=60, start_us=START_US, port=broker.port)
+        took = clock.monotonic() - before
+    assert took >= 0.5
+
+
+@pytest.mark.broker
+async def test_a_cancelled_run_ends_at_once_and_leaves_no_thread(tmp_path: Path) -> None:
+    with mosquitto(tmp_path) as broker:
+        begun = asyncio.Event()
+        before = threading.active_count()
+        work = asyncio.create_task(
+            run_simulation(SMALL, 1, 60, start_us=START_US, port=broker.port, speed=1, progress=lambda _: begun.set())
+        )
+        await asyncio.wait_for(begun.wait(), 10)
+        work.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await work
+        assert threading.active_count() <= before + 1  # the event loop keeps one idle thread of its pool
+
+
+@pytest.mark.broker
+async def test_progress_ends_with_everything_sent(tmp_path: Path) -> None:
+    steps: list[Progress] = []
+    with mosquitto(tmp_path) as broker:
+        result = await run_simulation(
+            SMALL, 1, 1, speed=None, start_us=START_US, port=broker.port, progress=steps.append
+        )
+        await asyncio.sleep(0)
+    assert steps[-1].share == 1
+    assert steps[-1].sent == result.readings_sent
+    assert result.truth.seed == 1
+
+
+async def test_a_speed_of_zero_is_refused() -> None:
+    with pytest.raises(ValueError, match="speed is 0"):
+        await run_simulation(SMALL, 1, 1, speed=0, start_us=START_US)
+
+
+@pytest.mark.broker
+def test_a_publisher_that_is_told_to_stop_says_so(tmp_path: Path) -> None:
+    stop = threading.Event()
+    with mosquitto(tmp_path) as broker, Publisher(Broker(port=broker.port), stop=stop) as publisher:
+        publisher.publish(Message("gridwhistle/readings/a", json.dumps({}).encode(), 1))
+        stop.set()
+        with pytest.raises(Stopped):
+            publisher.drain()
