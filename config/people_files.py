@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from config.city import Department, Grid, Shift, Worker
 from config.problems import FileProblems, join
-from config.tables import Row, Table, Tree, bad_id, decode, read_bytes, read_yaml
+from config.tables import Row, Table, Tree, bad_id, read_bytes, read_yaml
 from config.vocabulary import Category, GridLevel, LocalText, Role
 
 WORKERS_FILE = "workers.csv"
@@ -42,17 +42,12 @@ _WEEK_MIN = 7 * _DAY_MIN
 Minutes = npt.NDArray[np.bool_]
 
 
-def _content(path: Path, problems: FileProblems) -> str | None:
-    data = read_bytes(path, problems)
-    return None if data is None else decode(data, problems)
-
-
 def read_workers(folder: Path, problems: FileProblems) -> tuple[Mapping[str, Worker], frozenset[str]]:
     """(the workers without mistakes by id, every id that stands in the file)."""
     workers: dict[str, Worker] = {}
     lines: dict[str, int] = {}
-    content = _content(folder / WORKERS_FILE, problems)
-    for row in WORKERS_TABLE.rows(content, problems) if content is not None else ():
+    data = read_bytes(folder / WORKERS_FILE, problems)
+    for row in WORKERS_TABLE.rows(data, problems) if data is not None else ():
         worker = _read_worker(row, problems)
         id_ = row["id"]
         if not id_:
@@ -142,11 +137,11 @@ def read_roster(
     grids: those that could be read. grid_codes, worker_ids: all that stand in their files, so that one mistake
     there is not written down a second time here.
     """
-    content = _content(folder / ROSTER_FILE, problems)
-    if content is None:
+    data = read_bytes(folder / ROSTER_FILE, problems)
+    if data is None:
         return ()
     shifts = []
-    for row in ROSTER_TABLE.rows(content, problems):
+    for row in ROSTER_TABLE.rows(data, problems):
         shift = _read_shift(row, grid_codes, worker_ids, problems)
         if shift is None:
             continue

@@ -7,16 +7,17 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from config.city import Grid, Sensor
-from config.geometry import off_globe, place
+from config.geometry import PointFinder, off_globe
 from config.limits import DEFAULT_LIMITS, Limit, LimitTable, Side, limit_table
 from config.problems import FileProblems, join
 from config.quantities import QUANTITIES
-from config.tables import Row, Table, bad_id, decode, read_bytes
+from config.tables import Row, Table, bad_id, read_bytes
 from config.vocabulary import Kind, LocalText, Severity
 
 FILE = "sensors.csv"
@@ -44,6 +45,8 @@ LIMITS_TABLE = Table(
     optional=frozenset({"sensor"}),
 )
 
+_CHUNK = 16_384  # lines read and placed at once: bounds what waits in memory
+
 SEVERITIES: Mapping[str, Severity] = {severity.name.lower(): severity for severity in Severity}
 """How a severity is written in files."""
 
@@ -61,7 +64,6 @@ def number(text: str) -> float | None:
 class _Draft:
     """A line that is right so far, waiting for its grid."""
 
-    line: int
     id: str
     measures: "_Measures"
     place: LocalText
@@ -113,7 +115,7 @@ class _Reader:
         x, y = self._position(line, lon, lat)
         if not right or measures is None or interval_s is None or place_ is None or x != x:  # noqa: PLR0124 - NaN
             return None, x, y
-        return _Draft(line, id_, measures, place_, interval_s, device or id_, calibrated_on), x, y
+        return _Draft(id_, measures, place_, interval_s, device or id_, calibrated_on), x, y
 
     def _check_id(self, line: int, id_: str) -> bool:
         if not id_:
@@ -210,53 +212,48 @@ def read_sensors(
     grids: those that could be read; no sensor is said to be outside where there are none.
     """
     data = read_bytes(folder / FILE, problems)
-    content = None if data is None else decode(data, problems)
-    if content is None:
+    if data is None:
         return ()
     reader = _Reader(problems, owners, owners_file, today)
-    drafts: list[_Draft | None] = []
-    lines: list[int] = []
-    lon: list[float] = []
-    lat: list[float] = []
-    for line, cells in TABLE.cells(content, problems):
-        draft, x, y = reader.read(line, cells)
-        drafts.append(draft)
-        lines.append(line)
-        lon.append(x)
-        lat.append(y)
-    codes = _place_all(grids, lon, lat, lines, problems)
+    places = _Places(grids)
     sensors: list[Sensor] = []
-    for row, draft in enumerate(drafts):
-        code = codes[row]
-        if draft is None or code is None:
-            continue
-        drafts[row] = None  # a city of half a million holds no line twice
-        shared = draft.measures
-        sensors.append(
-            Sensor(
-                len(sensors), draft.id, shared.kind, shared.quantity, shared.unit, lon[row], lat[row], draft.place,
-                draft.interval_s, shared.owner, code, draft.device, draft.calibrated_on,
-            )
-        )  # fmt: skip
+    lines = TABLE.cells(data, problems)
+    while chunk := [(line, *reader.read(line, cells)) for line, cells in islice(lines, _CHUNK)]:
+        _add_sensors(chunk, places, sensors, problems)
     return tuple(sensors)
 
 
-def _place_all(
-    grids: Mapping[str, Grid], lon: list[float], lat: list[float], lines: list[int], problems: FileProblems
-) -> list[str | None]:
-    finest_first = sorted(grids.values(), key=lambda grid: (-grid.level.rank, grid.code))
-    shapes = [grid.polygon for grid in finest_first]
-    x, y = np.array(lon), np.array(lat)
-    known = np.flatnonzero(np.isfinite(x))
-    placed = np.full(len(x), -1, dtype=np.int32)
-    placed[known] = place(shapes, x[known], y[known])
-    if shapes:
-        lost = known[placed[known] < 0]
-        swapped = place(shapes, y[lost], x[lost]) >= 0
-        for row, other in zip(lost.tolist(), swapped.tolist(), strict=True):
-            code = "swapped_coordinates" if other else "outside_grids"
-            problems.error(code, row=lines[row], field="lon", found=f"{lon[row]:g}, {lat[row]:g}")
-    return [None if index < 0 else finest_first[index].code for index in placed.tolist()]
+class _Places:
+    """The grids as shapes, finest first."""
+
+    def __init__(self, grids: Mapping[str, Grid]) -> None:
+        finest_first = sorted(grids.values(), key=lambda grid: (-grid.level.rank, grid.code))
+        self.codes = [grid.code for grid in finest_first]
+        self.finder = PointFinder([grid.polygon for grid in finest_first])
+
+
+def _add_sensors(
+    chunk: list[tuple[int, _Draft | None, float, float]],
+    places: _Places,
+    sensors: list[Sensor],
+    problems: FileProblems,
+) -> None:
+    lon, lat = np.array([x for _, _, x, _ in chunk]), np.array([y for _, _, _, y in chunk])
+    placed = places.finder.find(lon, lat).tolist()
+    swapped = places.finder.find(lat, lon).tolist() if -1 in placed else placed
+    for (line, draft, x, y), index, other in zip(chunk, placed, swapped, strict=True):
+        if index < 0:
+            if places.codes and x == x:  # noqa: PLR0124 - not NaN: the line has a place, and it is no grid's
+                code = "swapped_coordinates" if other >= 0 else "outside_grids"
+                problems.error(code, row=line, field="lon", found=f"{x:g}, {y:g}")
+        elif draft is not None:
+            shared = draft.measures
+            sensors.append(
+                Sensor(
+                    len(sensors), draft.id, shared.kind, shared.quantity, shared.unit, x, y, draft.place,
+                    draft.interval_s, shared.owner, places.codes[index], draft.device, draft.calibrated_on,
+                )
+            )  # fmt: skip
 
 
 def read_limits(folder: Path, sensors: Mapping[str, str] | None, problems: FileProblems) -> LimitTable:
@@ -268,11 +265,10 @@ def read_limits(folder: Path, sensors: Mapping[str, str] | None, problems: FileP
     if not path.exists():
         return limit_table()
     data = read_bytes(path, problems)
-    content = None if data is None else decode(data, problems)
     by_quantity: dict[str, list[Limit]] = {}
     by_sensor: dict[str, list[Limit]] = {}
     seen: dict[tuple[str, str, Side, Severity], int] = {}
-    for row in LIMITS_TABLE.rows(content, problems) if content is not None else ():
+    for row in LIMITS_TABLE.rows(data, problems) if data is not None else ():
         limit = _read_limit(row, problems)
         sensor = row["sensor"]
         if sensors is not None and sensor and not _fits(row, sensors, problems):

@@ -70,28 +70,26 @@ class Table:
     columns: tuple[str, ...]
     optional: frozenset[str] = frozenset()
 
-    def cells(self, text: str, problems: FileProblems) -> Iterator[tuple[int, list[str]]]:
+    def cells(self, data: bytes, problems: FileProblems) -> Iterator[tuple[int, list[str]]]:
         """(line, cells in the order of ``columns``) of every row that has the right number of cells.
 
         Mistakes of the header end the reading, as no column can be told from another; a line that is not CSV
         ends it too, as everything after it may be inside a quotation mark.
         """
-        reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-        line = 1
+        if decode(data, problems) is None:
+            return
+        reader = csv.reader(io.TextIOWrapper(io.BytesIO(data), "utf-8-sig", newline=""), strict=True)
         try:
             header = next(reader, [])
             picks = self._picks([cell.strip() for cell in header], problems)
-            if picks is None:
-                return
-            for cells in self._rows(reader, len(header), picks, problems):
-                line = cells[0]
-                yield cells
+            if picks is not None:
+                yield from self._rows(reader, len(header), picks, problems)
         except csv.Error as error:
-            problems.error("broken_csv", row=max(line, reader.line_num), found=error)
+            problems.error("broken_csv", row=reader.line_num, found=error)
 
-    def rows(self, text: str, problems: FileProblems) -> Iterator[Row]:
+    def rows(self, data: bytes, problems: FileProblems) -> Iterator[Row]:
         """The same with every cell under its column's name: for tables of people, not of a city's sensors."""
-        for line, cells in self.cells(text, problems):
+        for line, cells in self.cells(data, problems):
             yield Row(line, dict(zip(self.columns, cells, strict=True)))
 
     def _picks(self, header: list[str], problems: FileProblems) -> list[int] | None:
