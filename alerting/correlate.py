@@ -1,0 +1,166 @@
+"""Which open event an alarm belongs to: one event for one thing that happens. Pure."""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+
+from config.vocabulary import Category
+
+M_PER_DEGREE = 111_320.0
+"""Metres of a degree of latitude, and of longitude at the equator."""
+
+_MINUTE_US = 60 * 1_000_000
+_HOUR_US = 60 * _MINUTE_US
+
+
+class Bond(StrEnum):
+    """What else must be the same for two alarms to be one event, beside category, distance and time."""
+
+    NEAR = "near"  # nothing: the field spreads
+    PLACE = "place"  # the same named place or the same box
+    DEVICE = "device"  # the same box: one person's button, one meter
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How far an event reaches. window_us: how long after its last alarm ended another one still belongs to it."""
+
+    radius_m: float
+    window_us: int
+    bond: Bond
+
+
+REACH: Mapping[Category, Reach] = MappingProxyType(
+    {
+        Category.GAS_LEAK: Reach(300, 30 * _MINUTE_US, Bond.NEAR),
+        Category.AIR_POLLUTION: Reach(1500, 3 * _HOUR_US, Bond.NEAR),
+        Category.WEATHER: Reach(1500, 3 * _HOUR_US, Bond.NEAR),
+        Category.NOISE: Reach(100, 30 * _MINUTE_US, Bond.PLACE),
+        Category.FLOODING: Reach(300, _HOUR_US, Bond.NEAR),
+        Category.STRUCTURE_DANGER: Reach(100, 24 * _HOUR_US, Bond.PLACE),
+        Category.CROWD: Reach(300, 30 * _MINUTE_US, Bond.NEAR),
+        Category.TRAFFIC: Reach(300, 30 * _MINUTE_US, Bond.NEAR),
+        Category.FIRE: Reach(100, 30 * _MINUTE_US, Bond.NEAR),
+        Category.INTRUSION: Reach(50, 15 * _MINUTE_US, Bond.PLACE),
+        Category.CARE: Reach(30, 30 * _MINUTE_US, Bond.DEVICE),
+        Category.ELECTRICAL: Reach(30, _HOUR_US, Bond.PLACE),
+        Category.WATER_SUPPLY: Reach(30, _HOUR_US, Bond.PLACE),
+    }
+)
+"""The one table of reaches. Two buttons of two homes are never one event, whatever their distance."""
+
+
+class JoinReason(StrEnum):
+    """Why an alarm joins an open event, or none."""
+
+    SAME_SENSOR = "same_sensor"  # its sensor has an alarm in that event already
+    IN_REACH = "in_reach"
+    NONE_NEAR = "none_near"
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """Where an alarm comes from. place: the name of the place. lon, lat: WGS-84 degrees."""
+
+    category: Category
+    device: str
+    place: str
+    lon: float
+    lat: float
+
+
+@dataclass(frozen=True, slots=True)
+class OpenEvent:
+    """What is compared of an event that is not closed. over_us: since when none of its alarms stands."""
+
+    id: int
+    spot: Spot
+    over_us: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """The event an alarm belongs to, None for a new one, and why."""
+
+    event_id: int | None
+    reason: JoinReason
+
+
+def distance_m(lon_a: float, lat_a: float, lon_b: float, lat_b: float) -> float:
+    """Metres between two places, on a plane through them (good to 0.1 % within 10 km).
+
+    >>> round(distance_m(113.0, 28.0, 113.0, 28.001))
+    111
+    """
+    east = (lon_b - lon_a + 180) % 360 - 180
+    return math.hypot(east * M_PER_DEGREE * math.cos(math.radians((lat_a + lat_b) / 2)), (lat_b - lat_a) * M_PER_DEGREE)
+
+
+def box_around(lon: float, lat: float, radius_m: float) -> tuple[float, float, float, float]:
+    """(west, south, east, north) of a box in degrees that holds the circle."""
+    north = radius_m / M_PER_DEGREE
+    east = north / max(math.cos(math.radians(lat)), 0.01)
+    return lon - east, lat - north, lon + east, lat + north
+
+
+def belongs(spot: Spot, event: OpenEvent, now_us: int) -> bool:
+    """Whether an alarm at a spot belongs to an open event of other sensors."""
+    reach, other = REACH[spot.category], event.spot
+    if other.category is not spot.category:
+        return False
+    if event.over_us is not None and now_us - event.over_us > reach.window_us:
+        return False
+    if distance_m(spot.lon, spot.lat, other.lon, other.lat) > reach.radius_m:
+        return False
+    match reach.bond:
+        case Bond.NEAR:
+            return True
+        case Bond.PLACE:
+            return spot.device == other.device or spot.place == other.place
+        case Bond.DEVICE:
+            return spot.device == other.device
+
+
+class OpenEvents:
+    """Open events sorted into cells as wide as their category's reach, so that only near ones are compared."""
+
+    def __init__(self, events: Iterable[OpenEvent] = ()) -> None:
+        self._cells: dict[tuple[Category, int, int], list[OpenEvent]] = {}
+        self._of_sensor: dict[tuple[str, Category], int] = {}
+        for event in events:
+            self.add(event)
+
+    def add(self, event: OpenEvent) -> None:
+        """One more open event."""
+        self._cells.setdefault((event.spot.category, *_cell(event.spot)), []).append(event)
+
+    def bind(self, sensor_id: str, category: Category, event_id: int) -> None:
+        """A sensor has an alarm in this open event."""
+        self._of_sensor[sensor_id, category] = event_id
+
+    def join(self, sensor_id: str, spot: Spot, now_us: int) -> Join:
+        """The event that an alarm of a sensor belongs to: its own one, else the nearest in reach."""
+        own = self._of_sensor.get((sensor_id, spot.category))
+        if own is not None:
+            return Join(own, JoinReason.SAME_SENSOR)
+        fitting = [event for event in self._around(spot) if belongs(spot, event, now_us)]
+        if not fitting:
+            return Join(None, JoinReason.NONE_NEAR)
+        nearest = min(
+            fitting, key=lambda event: (distance_m(spot.lon, spot.lat, event.spot.lon, event.spot.lat), event.id)
+        )
+        return Join(nearest.id, JoinReason.IN_REACH)
+
+    def _around(self, spot: Spot) -> Iterator[OpenEvent]:
+        column, row = _cell(spot)
+        for across in (-1, 0, 1):
+            for down in (-1, 0, 1):
+                yield from self._cells.get((spot.category, column + across, row + down), ())
+
+
+def _cell(spot: Spot) -> tuple[int, int]:
+    # Cells are as wide as the reach at 75 degrees of latitude, so wider anywhere people live.
+    north = REACH[spot.category].radius_m / M_PER_DEGREE
+    return math.floor(spot.lon / (north / 0.25)), math.floor(spot.lat / north)

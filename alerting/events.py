@@ -1,0 +1,129 @@
+"""Life of a grid event and of a fault ticket, as pure decisions with a named reason.
+
+An event: DISPATCHED > ACCEPTED > CLOSED, DISPATCHED again when it is assigned to another. A ticket: OPEN >
+ACKNOWLEDGED > CLOSED. CLOSED is the end of both. Beside the state stands ``over``: every alarm of it has ended.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from alerting.model import Alarm, AlarmState, EventState, FaultTicket, GridEvent, Responsible, TicketState
+from config.vocabulary import Severity
+from detectors.model import Nature
+
+OVER_TICKET_CLOSES_US = 3600 * 1_000_000
+"""A fault ticket whose sensor has spoken plausibly for so long closes by itself."""
+
+TICKET_DUE_US = 24 * 3600 * 1_000_000
+"""A broken sensor is to be mended within this time."""
+
+
+TELL_AGAIN_US = 600 * 1_000_000
+"""An event that was over for so long and begins again is told again (at once where lives are at stake)."""
+
+
+class Tell(StrEnum):
+    """Why the responsible person is to be told of a change that the sensors made."""
+
+    OPENED = "opened"
+    WORSE = "worse"
+    AGAIN = "again"
+    WIDER = "wider"
+    NOT = "not"
+
+
+class Answer(StrEnum):
+    """What a command, or the end of the alarms, does to a case, and why."""
+
+    DONE = "done"
+    ALREADY_SO = "already_so"  # repeated by the same person: nothing changes
+    ALREADY_CLOSED = "already_closed"
+    TAKEN_BY_ANOTHER = "taken_by_another"
+
+
+def acknowledge_event(event: GridEvent, actor: str) -> Answer:
+    """DISPATCHED becomes ACCEPTED. Whoever took it may say so twice; anybody else must have it assigned."""
+    match event.state:
+        case EventState.CLOSED:
+            return Answer.ALREADY_CLOSED
+        case EventState.ACCEPTED:
+            return Answer.ALREADY_SO if event.acknowledged_by == actor else Answer.TAKEN_BY_ANOTHER
+        case EventState.DISPATCHED:
+            return Answer.DONE
+
+
+def assign_event(event: GridEvent, worker: str) -> Answer:
+    """DISPATCHED to this worker. Assigning it again to whom it is on its way to changes nothing."""
+    if event.state is EventState.CLOSED:
+        return Answer.ALREADY_CLOSED
+    if event.state is EventState.DISPATCHED and event.responsible.worker == worker:
+        return Answer.ALREADY_SO
+    return Answer.DONE
+
+
+def close_event(event: GridEvent) -> Answer:
+    """CLOSED, from any state before it: a person may know more than the sensors."""
+    return Answer.ALREADY_CLOSED if event.state is EventState.CLOSED else Answer.DONE
+
+
+def acknowledge_ticket(ticket: FaultTicket, actor: str) -> Answer:
+    """OPEN becomes ACKNOWLEDGED."""
+    match ticket.state:
+        case TicketState.CLOSED:
+            return Answer.ALREADY_CLOSED
+        case TicketState.ACKNOWLEDGED:
+            return Answer.ALREADY_SO if ticket.acknowledged_by == actor else Answer.TAKEN_BY_ANOTHER
+        case TicketState.OPEN:
+            return Answer.DONE
+
+
+def close_ticket(ticket: FaultTicket) -> Answer:
+    """CLOSED, from any state before it."""
+    return Answer.ALREADY_CLOSED if ticket.state is TicketState.CLOSED else Answer.DONE
+
+
+def line_with(line: tuple[Responsible, ...], first: Responsible) -> tuple[Responsible, ...]:
+    """The line after an assignment: the new person first, the others behind in their order."""
+    return (first, *(person for person in line if person.worker != first.worker))
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What an event's alarms say of it now: its severity (the worst ever), and whether none stands any more."""
+
+    severity: Severity
+    over: bool
+
+
+def standing_of_event(severity: Severity | None, alarms: Iterable[Alarm]) -> Standing:
+    """What the alarms say of an event. severity: the worst so far, None for a new event with at least one alarm.
+
+    An alarm that turned out to be a fault of the sensor neither keeps an event standing nor makes it graver.
+    """
+    known = [] if severity is None else [severity]
+    worst, over = known, True
+    for alarm in alarms:
+        if alarm.nature is Nature.FAULT:
+            continue
+        worst = [*worst, alarm.severity]
+        over = over and alarm.state is AlarmState.CLEARED
+    return Standing(min(worst), over)
+
+
+def ticket_is_over(alarms: Iterable[Alarm]) -> bool:
+    """Whether no fault of the sensor stands any more; what turned out to be an event of the world does not count."""
+    return all(alarm.state is AlarmState.CLEARED or alarm.nature is Nature.EVENT for alarm in alarms)
+
+
+def tell(
+    before: Standing | None, after: Standing, *, over_for_us: int, life_safety: bool, further_sensor: bool
+) -> Tell:
+    """Whether the responsible person is told. before: None for a new event. over_for_us: how long it was over."""
+    if before is None:
+        return Tell.OPENED
+    if after.severity.worse_than(before.severity):
+        return Tell.WORSE
+    if before.over and not after.over and (life_safety or over_for_us >= TELL_AGAIN_US):
+        return Tell.AGAIN
+    return Tell.WIDER if life_safety and further_sensor else Tell.NOT

@@ -1,0 +1,189 @@
+"""What a push says: who is called, where, how bad, what is expected of them. In both languages, for any channel."""
+
+import math
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+
+from alerting.model import Alarm, FaultTicket, GridEvent, Responsible
+from alerting.rows import finite
+from config.city import City, Sensor
+from config.clock import isoformat, to_datetime
+from config.texts import both
+from config.vocabulary import Category, LocalText, Severity
+from detectors.model import Condition
+
+
+class Cause(StrEnum):
+    """Why somebody is told."""
+
+    EVENT_OPENED = "event_opened"
+    EVENT_ASSIGNED = "event_assigned"
+    EVENT_WORSE = "event_worse"  # graver than it was when they were told
+    EVENT_WIDER = "event_wider"  # life safety: a further sensor whistles
+    EVENT_AGAIN = "event_again"  # life safety: it was over and has begun again
+    TICKET_OPENED = "ticket_opened"
+    NOT_REACHED = "not_reached"  # the centre learns that somebody could not be told
+
+
+COLOURS: Mapping[Severity, str] = {
+    Severity.EXTREME: "red",
+    Severity.MAJOR: "orange",
+    Severity.LARGER: "yellow",
+    Severity.GENERAL: "blue",
+}
+"""The official colours."""
+
+
+def severity_name(severity: Severity) -> LocalText:
+    """The official name of a level."""
+    return both(f"severity.{severity.name.lower()}")
+
+
+def category_name(category: Category) -> LocalText:
+    """The name of a category."""
+    return both(f"category.{category.value}")
+
+
+def quantity_name(quantity: str) -> LocalText:
+    """The name of a quantity."""
+    return both(f"quantity.{quantity}")
+
+
+def condition_name(condition: Condition) -> LocalText:
+    """What is the matter, in words."""
+    return both(f"condition.{condition.value}")
+
+
+def number(value: float) -> str:
+    """A number for a person: at most four figures that count, no exponent.
+
+    >>> number(27.3456), number(1500.0), number(0.01234), number(float("nan"))
+    ('27.35', '1500', '0.01234', '-')
+    """
+    if not math.isfinite(value):
+        return "-"
+    if value == 0:
+        return "0"
+    decimals = max(0, 3 - math.floor(math.log10(abs(value))))
+    fixed = f"{value:.{decimals}f}"
+    return fixed.rstrip("0").rstrip(".") if "." in fixed else fixed
+
+
+def fill(key: str, **params: object) -> LocalText:
+    """A text in both languages; a parameter that is a LocalText is taken in the language of the text."""
+    zh = {name: value.zh if isinstance(value, LocalText) else value for name, value in params.items()}
+    en = {name: value.en if isinstance(value, LocalText) else value for name, value in params.items()}
+    return LocalText(zh=both(key, zh).zh, en=both(key, en).en)
+
+
+def reading_text(alarm: Alarm, sensor: Sensor) -> LocalText:
+    """What the sensor says and what was expected."""
+    names = {"quantity": quantity_name(sensor.quantity), "condition": condition_name(alarm.condition)}
+    if not math.isfinite(alarm.value):
+        return fill("push.reading_silent", **names)
+    low, high = math.isfinite(alarm.expected_low), math.isfinite(alarm.expected_high)
+    shape = {(True, True): "between", (False, True): "below", (True, False): "above"}.get((low, high))
+    expected: LocalText | str = ""
+    if shape is not None:
+        expected = fill(f"push.expected.{shape}", low=number(alarm.expected_low), high=number(alarm.expected_high))
+    unit = "" if sensor.measures.unit == "1" else sensor.measures.unit
+    return fill("push.reading", **names, value=number(alarm.value), unit=unit, expected=expected)
+
+
+def event_push(cause: Cause, event: GridEvent, alarm: Alarm | None, city: City) -> dict[str, Any]:
+    """The payload about a grid event, with its newest line and severity.
+
+    alarm: the one that decided; its reading is left out where there is none or its sensor is no longer in the city.
+    """
+    severity, category = severity_name(event.severity), category_name(event.category)
+    title = fill(f"push.title.{cause.value}", severity=severity, category=category, place=event.place)
+    known = alarm if alarm is not None and alarm.sensor_id in city.sensor_index else None
+    reading = category if known is None else reading_text(known, city.sensor(known.sensor_id))
+    body = fill("push.body.event", place=event.place, reading=reading, severity=severity, code=event.code)
+    return {
+        **_told(cause, title, body, event.line),
+        **({} if known is None else _reading(known, city.sensor(known.sensor_id))),
+        "event_id": event.id,
+        "code": event.code,
+        "category": event.category.value,
+        "category_name": _texts(category),
+        **_severity(event.severity),
+        "grid": event.grid,
+        "place": _texts(event.place),
+        "lon": event.lon,
+        "lat": event.lat,
+        "opened": isoformat(event.opened_us),
+        "department": _department(event, city),
+    }
+
+
+def ticket_push(ticket: FaultTicket, alarm: Alarm, city: City) -> dict[str, Any]:
+    """The payload about a fault ticket. alarm: the fault that opened it."""
+    sensor = city.sensor(ticket.sensor_id)
+    names = {"quantity": quantity_name(sensor.quantity), "place": sensor.place}
+    title = fill("push.title.ticket_opened", **names)
+    due = to_datetime(ticket.due_us).astimezone(city.timezone).strftime("%Y-%m-%d %H:%M")
+    what = {"sensor": sensor.id, "condition": condition_name(alarm.condition), "code": ticket.code, "due": due}
+    return {
+        **_told(Cause.TICKET_OPENED, title, fill("push.body.ticket", **names, **what), ticket.line),
+        **_reading(alarm, sensor),
+        "ticket_id": ticket.id,
+        "code": ticket.code,
+        **_severity(alarm.severity),
+        "grid": ticket.grid,
+        "place": _texts(sensor.place),
+        "lon": sensor.lon,
+        "lat": sensor.lat,
+        "opened": isoformat(ticket.opened_us),
+        "due": isoformat(ticket.due_us),
+    }
+
+
+def not_reached_push(payload: Mapping[str, Any], channel: str) -> dict[str, Any]:
+    """The payload that tells the centre whom a push did not reach, and what it said."""
+    name = LocalText(**payload["responsible"]["name"])
+    title = fill("push.title.not_reached", name=name, title=LocalText(**payload["title"]))
+    body = fill("push.body.not_reached", name=name, channel=channel, body=LocalText(**payload["body"]))
+    return {**payload, "cause": Cause.NOT_REACHED.value, "title": _texts(title), "body": _texts(body)}
+
+
+def _told(cause: Cause, title: LocalText, body: LocalText, line: tuple[Responsible, ...]) -> dict[str, Any]:
+    return {
+        "cause": cause.value,
+        "title": _texts(title),
+        "body": _texts(body),
+        "responsible": _person(line[0]),
+        "next": [_person(person) for person in line[1:3]],
+    }
+
+
+def _reading(alarm: Alarm, sensor: Sensor) -> dict[str, Any]:
+    return {
+        "sensor": sensor.id,
+        "quantity": sensor.quantity,
+        "condition": alarm.condition.value,
+        "value": finite(alarm.value),
+        "unit": sensor.measures.unit,
+        "expected_low": finite(alarm.expected_low),
+        "expected_high": finite(alarm.expected_high),
+    }
+
+
+def _severity(severity: Severity) -> dict[str, Any]:
+    return {"severity": int(severity), "severity_name": _texts(severity_name(severity)), "colour": COLOURS[severity]}
+
+
+def _department(event: GridEvent, city: City) -> dict[str, Any] | None:
+    department = city.departments.get(event.department) if event.department is not None else None
+    if department is None:
+        return None
+    return {"id": department.id, "name": _texts(department.name), "contact": department.contact}
+
+
+def _person(person: Responsible) -> dict[str, Any]:
+    return {"id": person.worker, "name": _texts(person.name), "role": person.role.value}
+
+
+def _texts(text: LocalText) -> dict[str, str]:
+    return {"zh": text.zh, "en": text.en}
