@@ -21,7 +21,7 @@ PATIENCE_S = 20
 
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[Server]:
-    with mosquitto(tmp_path / "mosquitto", extra="autosave_interval 1\nautosave_on_changes true") as server:
+    with mosquitto(tmp_path / "mosquitto") as server:
         yield server
 
 
