@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from config.city import City
 from config.clock import US_PER_SECOND, to_datetime
+from config.limits import Side
 from config.quantities import QUANTITIES
 from config.vocabulary import Kind
 from sensors_sim.physics.field import Fields, to_metres
@@ -21,8 +22,10 @@ JITTER_SHARE = 0.02
 """A device samples up to this share of its interval late, and never more than JITTER_MOST_S seconds."""
 JITTER_MOST_S = 2.0
 
-CROWD_SHARE = 0.3
-"""On a quiet day a camera counts about this share of its place's limit."""
+CROWD_SHARE = 0.6
+"""In the rush hour of a quiet day a camera counts at most about this share of its place's limit."""
+QUIET_SHARE = 0.8
+"""No quiet day reaches more than about this share of a sensor's mildest limit."""
 
 
 class District:
@@ -72,12 +75,31 @@ class District:
             [names[signal.field or sensor.quantity] for signal, sensor in zip(signals, self.city.sensors, strict=True)],
             dtype=np.int64,
         )
+        self._keep_below_limits()
+
+    def _keep_below_limits(self) -> None:
+        """Make the quiet day of every sensor small enough that its own place's limits stay far off.
+
+        The highest value of a quiet day is about three standard deviations above the crest of its rhythm; where
+        that is more than QUIET_SHARE of the mildest limit, the whole signal shrinks.
+        """
         for sensor in self.city.sensors:
-            limits = (
-                self.city.limits.of(sensor.id, sensor.quantity) if sensor.quantity in {"people", "vehicles"} else ()
-            )
-            if limits:
-                self._level[sensor.index] = CROWD_SHARE * min(limit.threshold for limit in limits)
+            row, law = sensor.index, self._law[sensor.index]
+            steps = self.city.limits.of(sensor.id, sensor.quantity)
+            mildest = min((limit.threshold for limit in steps if limit.side is Side.HIGH), default=None)
+            if mildest is None or mildest <= 0 or law in {Law.SWITCH, Law.REST}:
+                continue
+            z = self._swing[row] + 2 * self._place[row] + 2 * (self._city[row] + self._local[row])
+            if law == Law.COUNT:
+                crest = self._level[row] * np.exp(z)
+                self._level[row] *= CROWD_SHARE * mildest / crest
+                continue
+            product = law == Law.PRODUCT
+            crest = (self._level[row] * np.exp(z) if product else self._level[row] + z) + 3 * self._noise[row]
+            shrink = min(1.0, QUIET_SHARE * mildest / crest)
+            amplitudes = () if product else (self._swing, self._city, self._local, self._place)
+            for column in (self._level, self._noise, *amplitudes):
+                column[row] *= shrink
 
     def _set_clocks(self, seed: int) -> None:
         self.interval_us = np.array(

@@ -30,13 +30,13 @@ LEAK = (360.0, 80.0, 320.0)
 LEAK_LEL = 72.0
 """What the room would reach in the end, %LEL."""
 LEAK_KG_S = 0.01
-WIND_M_S = 6.0
-SMOKE = (150.0, 750.0, 110.0)
+WIND_M_S = 9.0
+SMOKE = (150.0, 720.0, 100.0)
 """Seconds of rise and of full strength, time constant of the fall (see ``plateau``)."""
 SMOKE_UGM3 = {"pm25": 178.0, "pm10": 184.0}
 """Fine particles make nearly all of a smoke: coarse ones rise little beyond them."""
 SMOKE_WIDTH_M = 700.0
-SMOKE_REACH_M = 2_000.0
+SMOKE_REACH_M = 1_500.0
 LEAN_MM_M = 7.0
 LEAN_S = 900.0
 CROWD_RISE_S = 150.0
@@ -107,7 +107,7 @@ class _CannotError(Exception):
 
 def _first_passing(limit: Limit, values: Floats, step_s: float, interval_s: float) -> int | None:
     """Index at which the limit has been passed for as long as it asks (and one interval), None if never."""
-    over = values >= limit.threshold if limit.side is Side.HIGH else values <= limit.threshold
+    over = values >= limit.threshold
     need = max(1, int(np.ceil((limit.hold_s + interval_s) / step_s)))
     run = 0
     for index, is_over in enumerate(over):
@@ -118,7 +118,7 @@ def _first_passing(limit: Limit, values: Floats, step_s: float, interval_s: floa
 
 
 def _judge(stage: _Stage, effect: Effect) -> tuple[tuple[str, ...], int | None, Severity | None]:
-    """Which sensors pass a limit for long enough, when the first must be raised, how grave it gets."""
+    """Which sensors surely pass a HIGH limit for long enough, when the first must be raised, how grave it gets."""
     lattice = np.arange(stage.start_us, stage.end_us, STEP_S * US_PER_SECOND, dtype=np.int64)
     if not lattice.size or not effect.sensors.size:
         return (), None, None
@@ -128,8 +128,12 @@ def _judge(stage: _Stage, effect: Effect) -> tuple[tuple[str, ...], int | None, 
     worst: list[Severity] = []
     for which, row in enumerate(effect.sensors):
         sensor = stage.city.sensors[int(row)]
-        values = calm[:, which] + effect.added(np.full(lattice.shape, which), lattice)
+        # a promise needs a margin: noise must not be able to break it
+        margin = NOTICEABLE[sensor.quantity]
+        values = calm[:, which] + effect.added(np.full(lattice.shape, which), lattice) - margin
         for limit in stage.city.limits.of(sensor.id, sensor.quantity):
+            if limit.side is not Side.HIGH:
+                continue
             index = _first_passing(limit, values, STEP_S, sensor.interval_s)
             if index is not None:
                 passed.append(sensor.id)

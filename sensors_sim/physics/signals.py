@@ -67,7 +67,7 @@ SIGNALS: Mapping[str, Signal] = MappingProxyType({
     "rain": Signal(Law.REST, 0, 10),
     "illuminance": Signal(_PRODUCT, 25, 1, rhythm="sun", swing=7.3, city=0.05, local=0.05, place=0.15, noise=0.8),
     "noise": Signal(_SUM, 57, 10, rhythm="traffic", swing=5, city=0.4, local=0.5, place=2, noise=1.6, memory_s=20),
-    "water_level": Signal(_SUM, 1.2, 1000, city=0.02, local=0.01, place=0.1, noise=0.003),
+    "water_level": Signal(_SUM, 0.03, 1000, city=0.002, local=0.001, place=0.005, noise=0.0015),
     # structure: a wall follows the sun by some hundredths of mm/m
     "tilt": Signal(_SUM, 0.6, 100, rhythm="warmth", swing=0.06, place=0.25, noise=0.015, memory_s=120),
     "settlement": Signal(_SUM, 2, 100, rhythm="warmth", swing=0.05, place=0.6, noise=0.03, memory_s=120),
@@ -82,7 +82,7 @@ SIGNALS: Mapping[str, Signal] = MappingProxyType({
     "fire_score": Signal(_SCORE, 0.01, 100, place=0.004, noise=0.015, memory_s=10),
     "intrusion_score": Signal(_SCORE, 0.02, 100, place=0.006, noise=0.03, memory_s=10),
     # building
-    "door_open": Signal(Law.SWITCH, 1.8, 1, memory_s=120),
+    "door_open": Signal(Law.SWITCH, 1.8, 1, memory_s=25),
     "help_button": Signal(Law.REST, 0, 1),
     "activity": Signal(_COUNT, 12, 1, rhythm="street", swing=0.8, place=0.2, noise=0.9, memory_s=300),
     "current": Signal(_PRODUCT, 6, 100, rhythm="shop", swing=0.8, city=0.02, place=0.2, noise=0.12, memory_s=120),
