@@ -38,7 +38,7 @@ class Faults:
         for sensor in city.sensors:
             trait, quantity = TRAITS.get(sensor.quantity), sensor.measures
             judged.append(trait is not None and not quantity.steps and not quantity.life_safety)
-            floor[sensor.index] = trait.floor if trait else 1.0
+            floor[sensor.index] = trait.floor / 2 if trait else 1.0
         self._judged, self._floor = np.array(judged, bool), floor
 
     def columns(self) -> Mapping[str, Column]:
@@ -68,14 +68,14 @@ class Faults:
         before = np.where(seen > 0, state["before"][sensor], previous)
         away, apart = np.minimum(np.abs(previous - before), change), np.abs(value - before)
         spike = ready & ((previous - before) * (previous - value) > 0) & (away > SPIKE * scale) & (apart < 0.2 * away)
-        spikes = state["spikes"][sensor] * (1 - FORGET) + spike
+        spikes = np.minimum(state["spikes"][sensor] * (1 - FORGET) + spike, 2 * OFTEN)
         clipped = np.minimum(change, CLIP * scale)
         present = state["present"][sensor] + FAST * (clipped - state["present"][sensor])
         noisy, spiking = state["noisy"][sensor], state["spiking"][sensor]
         now_spiking = np.where(spiking, spikes > SELDOM, spikes >= OFTEN)
         ratio = present / scale
         now_noisy = np.where(noisy, ratio > TAME, ready & (ratio >= WILD) & ~now_spiking)
-        weight = np.where(now_noisy | spike, SLOW / 10, np.maximum(SLOW, 1 / (seen + 1.0)))
+        weight = np.where(now_noisy | now_spiking | spike, SLOW / 10, np.maximum(SLOW, 1 / (seen + 1.0)))
         state["usual"][sensor] = usual + weight * (np.minimum(change, np.where(ready, 4 * scale, np.inf)) - usual)
         state["present"][sensor], state["seen"][sensor] = present, np.minimum(seen + 1, 1_000_000)
         state["before"][sensor], state["spikes"][sensor] = previous, spikes

@@ -10,7 +10,6 @@ from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
-import numpy.typing as npt
 
 from config.errors import PermanentError
 from detectors.engine import Engine
