@@ -1,0 +1,247 @@
+"""The composition root: opens the rooms, plugs them together, keeps their loops running, closes them in reverse order."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from alerting.accounts import Accounts
+from alerting.bell import Bell
+from alerting.channels.mqtt import MqttChannel
+from alerting.commands import Commands
+from alerting.ledger import Ledger
+from alerting.outbox import Outbox
+from alerting.pipeline import Pipeline
+from config.city import City
+from config.city_files import load_city
+from config.clock import Clock, FollowingClock, SystemClock
+from config.settings import ClockSource, Settings
+from dashboard_api.app import create_app
+from dashboard_api.ports import Health, Ports
+from dashboard_api.server import serve
+from detectors.engine import Engine
+from detectors.snapshot import SnapshotError, restore, save
+from gridwhistle.line import Line
+from ingest.deadletter import DeadLetter
+from ingest.intake import Intake
+from ingest.liveness import Liveness
+from ingest.model import Series
+from ingest.mqtt import MqttReceiver, ReceiverState
+from ingest.stores import open_store
+from ingest.store import Store
+
+log = structlog.get_logger(__name__)
+
+SNAPSHOT_EVERY_S = 30.0
+DRAIN_S = 10.0
+BEAT_EVERY_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A daemon at work. url: of its page. first_password: of ``admin``, only when it was made at this start."""
+
+    url: str
+    first_password: str | None
+    line: Line
+    receiver: MqttReceiver
+    ledger: Ledger
+    store: Store
+
+    async def listening(self) -> None:
+        """Wait until the broker has taken our subscriptions: from then on nothing that is published is missed."""
+        while self.receiver.state is not ReceiverState.CONNECTED:
+            await asyncio.sleep(0.02)
+
+
+class StoredReadings:
+    """Kept readings for the dashboard, read in a worker thread."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def series(self, sensor: int, from_us: int, to_us: int, max_points: int = 2000) -> Series:
+        """See ``ingest.store.Store.series``."""
+        return await asyncio.to_thread(self._store.series, sensor, from_us, to_us, max_points)
+
+
+class ClockFile:
+    """Remembers how far a published clock had come, so that a restart in the middle of a replay goes on from there."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def read(self) -> int:
+        """Wall time in microseconds, 0 where none was remembered."""
+        return int(self._path.read_text()) if self._path.exists() else 0
+
+    def write(self, now_us: int) -> None:
+        """Remember a time; the file is replaced as a whole."""
+        fresh = self._path.with_suffix(".new")
+        fresh.write_text(str(now_us))
+        os.replace(fresh, self._path)  # noqa: PTH105 atomic by definition; Path.replace is the same call
+
+
+@asynccontextmanager
+async def daemon(settings: Settings) -> AsyncIterator[Running]:
+    """Run everything inside the block; on leaving it, stop taking readings, store what is on the way, and close.
+
+    Raises ConfigurationError for a wrong city, RetryableError where the ledger or its folder cannot be opened.
+    A broker or store that cannot be reached does not stop the start: the daemon goes on trying and says so.
+    """
+    async with AsyncExitStack() as house:
+        yield await _open(settings, house)
+
+
+async def _open(settings: Settings, house: AsyncExitStack) -> Running:
+    city = await asyncio.to_thread(load_city, settings.city)
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    clock_file = ClockFile(settings.data_dir / "clock")
+    published = settings.clock.source is ClockSource.BROKER
+    clock: Clock = FollowingClock(clock_file.read()) if published else SystemClock()
+    clock_topic = settings.clock.topic if published else None
+
+    ledger = await asyncio.to_thread(
+        Ledger.open, settings.ledger.url or f"sqlite:///{(settings.data_dir / 'ledger.sqlite').resolve()}"
+    )
+    house.callback(ledger.close)
+    store = await asyncio.to_thread(open_store, settings.store, settings.data_dir, city)
+    house.callback(store.close)
+    engine, snapshot_path = Engine(city), settings.data_dir / "detectors.npz"
+    _resume(engine, snapshot_path, ledger, city)
+    house.callback(save, engine, snapshot_path)
+
+    receiver = await house.enter_async_context(
+        MqttReceiver(
+            settings.mqtt,
+            clock,
+            extra_topics=(clock_topic,) if clock_topic else (),
+            batch_ms=settings.ingest.batch_ms,
+            batch_messages=settings.ingest.batch_messages,
+        )
+    )
+    channel = await house.enter_async_context(MqttChannel(settings.mqtt, clock))
+    line = Line(
+        city=city,
+        clock=clock,
+        intake=Intake(city, settings.ingest, settings.mqtt.subscriptions, follows_broker=published),
+        dead_letters=DeadLetter(settings.data_dir / "dead-letter", city),
+        liveness=Liveness(city, settings.ingest, clock.now_us()),
+        engine=engine,
+        pipeline=Pipeline(ledger, city),
+        store=store,
+        acknowledger=receiver,
+        clock_topic=clock_topic,
+        remember=clock_file.write if published else lambda _: None,
+    )
+    outbox = Outbox(ledger, {channel.name: channel}, clock)
+    bell = Bell(ledger.last_trail_id())
+    ledger.subscribe(bell.ring)
+    ledger.subscribe(lambda _: outbox.wake())
+    accounts = Accounts(ledger, session_hours=settings.dashboard.session_hours)
+    first_password = await asyncio.to_thread(accounts.ensure_first_account, SystemClock().now_us())
+    ports = Ports(
+        city=city,
+        clock=clock,
+        settings=settings.dashboard,
+        language=settings.language,
+        cases=ledger,
+        commands=Commands(ledger, city),
+        accounts=accounts,
+        readings=StoredReadings(store),
+        last_values=line.latest.values,
+        health=lambda: health(line, receiver),
+        bell=bell,
+    )
+    url = await house.enter_async_context(serve(create_app(ports), settings.dashboard))
+    others = {
+        "store": lambda: _keep_storing(line),
+        "beat": lambda: _beat(line, receiver, clock),
+        "notify": outbox.run,
+        "snapshot": lambda: _snapshot(engine, snapshot_path, clock),
+    }
+    await house.enter_async_context(loops(line, receiver, others))
+    return Running(url, first_password, line, receiver, ledger, store)
+
+
+def _resume(engine: Engine, snapshot: Path, ledger: Ledger, city: City) -> None:
+    """Take up where the last run ended: the detectors' state, and every condition that the ledger still holds open."""
+    if snapshot.exists():
+        try:
+            restore(engine, snapshot)
+        except SnapshotError as error:
+            log.warning("detectors start afresh", why=str(error))
+    standing = {
+        (city.sensor_index[sensor_id], condition)
+        for sensor_id, condition in ledger.open_conditions()
+        if sensor_id in city.sensor_index
+    }
+    engine.adopt(standing)
+
+
+def health(line: Line, receiver: MqttReceiver) -> Health:
+    """How the daemon does, for the page and for monitoring."""
+    connected = receiver.state is ReceiverState.CONNECTED
+    parts = {
+        "broker": "ok" if connected else receiver.problem or receiver.state.value,
+        "store": line.store_trouble or "ok",
+        "ledger": line.ledger_trouble or "ok",
+    }
+    counters = {**line.counted(), **{f"broker.{name}": count for name, count in receiver.counters.items()}}
+    return Health(all(state == "ok" for state in parts.values()), parts, counters)
+
+
+@asynccontextmanager
+async def loops(
+    line: Line, receiver: MqttReceiver, others: Mapping[str, Callable[[], Coroutine[None, None, None]]]
+) -> AsyncIterator[None]:
+    """Keep the daemon's loops running; one that fails ends the daemon with its error.
+
+    On leaving: no new readings, then what is on the way goes into the store (for DRAIN_S at most: what is not
+    stored by then is not acknowledged either, and comes again), then everything stops.
+    """
+    async with asyncio.TaskGroup() as group:
+        receiving = group.create_task(_receive(line, receiver), name="receive")
+        tasks = [group.create_task(loop(), name=name) for name, loop in others.items()]
+        try:
+            yield
+            receiving.cancel()
+            await asyncio.wait([receiving])
+            await _drain(line)
+        finally:
+            for task in (receiving, *tasks):
+                task.cancel()
+
+
+async def _drain(line: Line) -> None:
+    try:
+        await asyncio.wait_for(line.drained(), DRAIN_S)
+    except TimeoutError:
+        log.warning("stopped before everything was stored; the broker sends it again", why=line.store_trouble)
+
+
+async def _receive(line: Line, receiver: MqttReceiver) -> None:
+    async for messages in receiver.batches():
+        await line.take(messages)
+
+
+async def _keep_storing(line: Line) -> None:
+    await line.prepare_store()
+    await line.keep_storing()
+
+
+async def _beat(line: Line, receiver: MqttReceiver, clock: Clock) -> None:
+    while True:
+        await line.link(receiver.state is ReceiverState.CONNECTED)
+        await line.beat()
+        await clock.sleep(BEAT_EVERY_S)
+
+
+async def _snapshot(engine: Engine, path: Path, clock: Clock) -> None:
+    while True:
+        await clock.sleep(SNAPSHOT_EVERY_S)
+        save(engine, path)

@@ -1,0 +1,156 @@
+"""Keep score: what the daemon opened against what really happened. Pure, but for the printing at the end."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.table import Table
+
+from alerting.ledger import Ledger
+from alerting.model import FaultTicket, GridEvent
+from config.clock import US_PER_SECOND
+from config.texts import text
+from config.vocabulary import Language
+from sensors_sim.truth import Episode, Fault, Truth
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What became of one thing that happened.
+
+    opened: codes of the cases opened for it, the first one first. delay_s: from its first effect to the first case.
+    right_person, right_category: of the first case. expected, called: who should have been, and who was.
+    """
+
+    name: str
+    kind: str
+    sensors: tuple[str, ...]
+    opened: tuple[str, ...]
+    delay_s: float | None
+    right_person: bool
+    right_category: bool
+    expected: str
+    called: str
+
+    @property
+    def right(self) -> bool:
+        """Exactly one case, for the right person, under the right name."""
+        return len(self.opened) == 1 and self.right_person and self.right_category
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What was found, and what was opened for nothing (codes with the sensors that spoke)."""
+
+    episodes: tuple[Found, ...]
+    faults: tuple[Found, ...]
+    false_events: tuple[tuple[str, str], ...]
+    false_tickets: tuple[tuple[str, str], ...]
+
+    @property
+    def perfect(self) -> bool:
+        """Everything found once and told to the right person, and nothing else opened."""
+        return all(found.right for found in (*self.episodes, *self.faults)) and not (
+            self.false_events or self.false_tickets
+        )
+
+
+def keep_score(truth: Truth, events: Sequence[GridEvent], tickets: Sequence[FaultTicket]) -> Score:
+    """Match cases (with their alarms) to the truth by sensor and time.
+
+    A case belongs to an episode or fault when one of its alarms sits on a sensor that could see it and began no
+    earlier than it did. A grid event for a broken sensor, or a ticket for a sensor that saw a real event, is false.
+    """
+    events = sorted(events, key=lambda event: event.id)
+    tickets = sorted(tickets, key=lambda ticket: ticket.id)
+    mine = {episode.name: [event for event in events if _belongs(event, episode)] for episode in truth.episodes}
+    broken = {fault.sensor: [ticket for ticket in tickets if _speaks_of(ticket, fault)] for fault in truth.faults}
+    matched_events = {event.id for found in mine.values() for event in found}
+    matched_tickets = {ticket.id for found in broken.values() for ticket in found}
+    return Score(
+        tuple(_episode_found(episode, mine[episode.name]) for episode in truth.episodes),
+        tuple(_fault_found(fault, broken[fault.sensor]) for fault in truth.faults),
+        tuple((event.code, _sensors(event)) for event in events if event.id not in matched_events),
+        tuple((ticket.code, ticket.sensor_id) for ticket in tickets if ticket.id not in matched_tickets),
+    )
+
+
+def _belongs(event: GridEvent, episode: Episode) -> bool:
+    return any(alarm.sensor_id in episode.sensors and alarm.at_us >= episode.from_us for alarm in event.alarms)
+
+
+def _speaks_of(ticket: FaultTicket, fault: Fault) -> bool:
+    return ticket.sensor_id == fault.sensor and ticket.opened_us >= fault.from_us
+
+
+def _sensors(case: GridEvent) -> str:
+    return ", ".join(dict.fromkeys(alarm.sensor_id for alarm in case.alarms))
+
+
+def _episode_found(episode: Episode, events: Sequence[GridEvent]) -> Found:
+    first = events[0] if events else None
+    return Found(
+        name=episode.name,
+        kind=episode.category.value,
+        sensors=episode.sensors,
+        opened=tuple(event.code for event in events),
+        delay_s=(first.opened_us - episode.from_us) / US_PER_SECOND if first else None,
+        right_person=first is not None and first.responsible.worker == episode.responsible,
+        right_category=first is not None and first.category is episode.category,
+        expected=episode.responsible or "",
+        called=first.responsible.worker if first else "",
+    )
+
+
+def _fault_found(fault: Fault, tickets: Sequence[FaultTicket]) -> Found:
+    first = tickets[0] if tickets else None
+    return Found(
+        name=f"{fault.kind.value}: {fault.sensor}",
+        kind=fault.kind.value,
+        sensors=(fault.sensor,),
+        opened=tuple(ticket.code for ticket in tickets),
+        delay_s=(first.opened_us - fault.from_us) / US_PER_SECOND if first else None,
+        right_person=first is not None and first.line[0].worker == fault.responsible,
+        right_category=first is not None and any(alarm.condition.value == fault.kind.value for alarm in first.alarms),
+        expected=fault.responsible or "",
+        called=first.line[0].worker if first else "",
+    )
+
+
+PAGE = 500
+
+
+def cases_of(ledger: Ledger) -> tuple[list[GridEvent], list[FaultTicket]]:
+    """Every grid event and fault ticket of a ledger, with their alarms."""
+    events: list[GridEvent] = []
+    while page := ledger.events(before=events[-1].id if events else None, limit=PAGE):
+        events += [whole for event in page if (whole := ledger.event(event.id)) is not None]
+    tickets: list[FaultTicket] = []
+    while some := ledger.tickets(before=tickets[-1].id if tickets else None, limit=PAGE):
+        tickets += [entire for ticket in some if (entire := ledger.ticket(ticket.id)) is not None]
+    return events, tickets
+
+
+def print_score(score: Score, console: Console, language: Language) -> None:
+    """Print the score as tables for a person."""
+
+    def say(key: str) -> str:
+        return text(f"score.{key}", language)
+
+    table = Table(title=say("title"))
+    for column in ("what", "kind", "opened", "delay", "called", "expected", "verdict"):
+        table.add_column(say(column), justify="right" if column == "delay" else "left")
+    for found in (*score.episodes, *score.faults):
+        table.add_row(
+            found.name,
+            found.kind,
+            ", ".join(found.opened) or "-",
+            "-" if found.delay_s is None else f"{found.delay_s:.0f} s",
+            found.called or "-",
+            found.expected or "-",
+            say("right" if found.right else "missed" if not found.opened else "wrong"),
+        )
+    console.print(table)
+    for key, false in (("false_events", score.false_events), ("false_tickets", score.false_tickets)):
+        console.print(f"{say(key)}: {len(false)}" + "".join(f"\n  {code}: {sensors}" for code, sensors in false))
+    console.print(say("perfect" if score.perfect else "imperfect"))
