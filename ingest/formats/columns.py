@@ -13,8 +13,8 @@ from ingest.model import Bools, Float64s, Int32s, Int64s, RefusalReason, Uint8s
 SHOWN = 120
 """Most characters of a payload's own text that a refusal repeats."""
 
-LATEST_S = 253_402_300_800.0
-"""Unix seconds of the year 10000: nothing later can be placed."""
+EARLIEST_S, LATEST_S = -62_135_596_800.0, 253_402_300_799.0
+"""Unix seconds of the first and the last second that can be placed: years 1 to 9999, in UTC."""
 
 ZonedTime = Annotated[datetime, msgspec.Meta(tz=True)]
 """An RFC 3339 time. One without zone is refused: a local time is never guessed at."""
@@ -46,7 +46,7 @@ class Unread:
 class Decoded:
     """Readings as columns of one length, in order of their messages.
 
-    message: number in the payloads given, int32. event_s: Unix seconds, finite, below ``LATEST_S``.
+    message: number in the payloads given, int32. event_us: of the years 1 to 9999.
     value: finite, in the unit given. units: None at a place, or for the whole column, where the payload
     names none. quality: GOOD, SIMULATED or DOUBTFUL, as the device says.
     """
@@ -102,7 +102,7 @@ def column_us(seconds: Float64s) -> Int64s:
 def placeable(seconds: Float64s) -> Bools:
     """Which Unix seconds can be placed at all: finite, and within the years 1 to 9999."""
     # A comparison with NaN is False, so NaN is not placeable.
-    answer: Bools = np.abs(seconds) < LATEST_S
+    answer: Bools = (seconds >= EARLIEST_S) & (seconds <= LATEST_S)
     return answer
 
 
@@ -119,7 +119,7 @@ def read_time(given: Any) -> float | None:
         seconds = seconds_of(msgspec.convert(given, ZonedTime)) if isinstance(given, str) else float(given)
     except (msgspec.ValidationError, OverflowError):
         return None
-    return seconds if abs(seconds) < LATEST_S else None
+    return seconds if EARLIEST_S <= seconds <= LATEST_S else None
 
 
 def read_number(given: Any) -> float | None:
@@ -135,6 +135,6 @@ def read_number(given: Any) -> float | None:
 
 def explain_time(given: Any) -> str:
     """What to say of a time that could not be placed."""
-    if isinstance(given, int | float) and not isinstance(given, bool) and LATEST_S <= given < LATEST_S * 1e6:
+    if isinstance(given, int | float) and not isinstance(given, bool) and LATEST_S < given < LATEST_S * 1e6:
         return f"{shown(given)} (milliseconds or microseconds?)"
     return shown(given)

@@ -7,6 +7,7 @@ import msgspec
 import numpy as np
 
 from ingest.formats.columns import (
+    EARLIEST_S,
     EXPECTED_NUMBER,
     LATEST_S,
     READ_ERRORS,
@@ -72,7 +73,7 @@ class _Rows:
         """Take one resolved reading, or refuse what adding its bases made of it."""
         if seconds < RELATIVE_BELOW_S:
             seconds += self.now_s
-        if not abs(seconds) < LATEST_S:
+        if not EARLIEST_S <= seconds <= LATEST_S:
             reason = Unread(self.number, RefusalReason.BAD_TIME, explain_time(seconds), EXPECTED_TIME, sensor_id)
             self.unread.append(reason)
         elif not np.isfinite(value):

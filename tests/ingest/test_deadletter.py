@@ -1,0 +1,119 @@
+import json
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from config.errors import RetryableError
+from ingest.deadletter import DeadLetter
+from ingest.model import Refusal, RefusalReason
+from tests.ingest.builders import NOW_US, small_city
+
+DAY_US = 86_400 * 1_000_000
+
+
+def refusal(number: int = 0, *, payload: bytes = b"{}", reason: RefusalReason = RefusalReason.UNREADABLE) -> Refusal:
+    return Refusal(
+        reason, NOW_US + number, "gridwhistle/readings/x", payload, f"found {number}", "expected", number % 4
+    )
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(path.name for path in (folder / "dead-letter").iterdir())
+
+
+def test_what_was_refused_can_be_read_by_a_person(tmp_path: Path) -> None:
+    given_refusal = Refusal(
+        RefusalReason.OUT_OF_RANGE,
+        NOW_US,
+        "gridwhistle/readings/街道",
+        b'{"id":"gas-1"}',
+        "-40 %LEL",
+        "-5 to 110 %LEL",
+        0,
+    )
+    DeadLetter(tmp_path, small_city()).write([given_refusal])
+    assert files(tmp_path) == ["2023-11-14.0001.jsonl"]
+    text = (tmp_path / "dead-letter" / "2023-11-14.0001.jsonl").read_text(encoding="utf-8")
+    assert json.loads(text) == {
+        "received": "2023-11-14T22:13:20.000Z",
+        "topic": "gridwhistle/readings/街道",
+        "payload": '{"id":"gas-1"}',
+        "refused": [{"reason": "out_of_range", "found": "-40 %LEL", "expected": "-5 to 110 %LEL", "sensor": "gas-1"}],
+    }
+
+
+def test_bytes_that_are_no_text_come_back_as_they_were(tmp_path: Path) -> None:
+    letters = DeadLetter(tmp_path, small_city())
+    letters.write([refusal(payload=b"\xff\x00\xfe")])
+    assert letters.tail(1)[0].payload == b"\xff\x00\xfe"
+
+
+def test_a_pack_of_many_refused_readings_is_written_once(tmp_path: Path) -> None:
+    letters, payload = DeadLetter(tmp_path, small_city()), b"x" * 10_000
+    letters.write([Refusal(RefusalReason.UNKNOWN_SENSOR, NOW_US, "t", payload, str(n), "e") for n in range(500)])
+    assert (tmp_path / "dead-letter" / files(tmp_path)[0]).stat().st_size < 60_000
+    assert [entry.found for entry in letters.tail(1000)] == [str(number) for number in range(500)]
+
+
+def test_the_tail_is_the_newest_and_can_be_of_one_reason(tmp_path: Path) -> None:
+    letters = DeadLetter(tmp_path, small_city())
+    letters.write([refusal(number) for number in range(5)])
+    letters.write([refusal(5, reason=RefusalReason.DUPLICATE), refusal(6)])
+    assert [entry.found for entry in letters.tail(3)] == ["found 4", "found 5", "found 6"]
+    assert [entry.found for entry in letters.tail(3, RefusalReason.DUPLICATE)] == ["found 5"]
+    assert letters.counters["written"] == 7
+
+
+def test_each_day_has_its_own_file(tmp_path: Path) -> None:
+    letters = DeadLetter(tmp_path, small_city())
+    letters.write([refusal(0), refusal(DAY_US)])
+    assert files(tmp_path) == ["2023-11-14.0001.jsonl", "2023-11-15.0001.jsonl"]
+    assert [entry.found for entry in letters.tail(9)] == ["found 0", f"found {DAY_US}"]
+
+
+def test_the_oldest_are_deleted_when_there_is_too_much_and_that_is_counted(tmp_path: Path) -> None:
+    letters = DeadLetter(tmp_path, small_city(), part_bytes=1000, total_bytes=3000)
+    for number in range(40):
+        letters.write([refusal(number, payload=b"x" * 100)])
+    total = sum(path.stat().st_size for path in (tmp_path / "dead-letter").iterdir())
+    kept = letters.tail(1000)
+    assert total <= 3000 + 1000
+    assert kept[-1].found == "found 39"
+    assert letters.counters["deleted_files"] > 0
+    assert letters.counters["deleted_messages"] == 40 - len(kept)
+
+
+def test_a_line_torn_by_a_crash_spoils_no_other(tmp_path: Path) -> None:
+    letters = DeadLetter(tmp_path, small_city())
+    letters.write([refusal(1)])
+    path = tmp_path / "dead-letter" / files(tmp_path)[0]
+    with path.open("ab") as file:
+        file.write(b'{"received": "2023-11')
+    DeadLetter(tmp_path, small_city()).write([refusal(2)])
+    assert [entry.found for entry in letters.tail(9)] == ["found 1", "found 2"]
+
+
+def test_a_disk_that_takes_nothing_is_worth_another_try(tmp_path: Path) -> None:
+    (tmp_path / "dead-letter").write_text("a file in the way")
+    with pytest.raises(RetryableError, match="cannot be kept"):
+        DeadLetter(tmp_path, small_city()).write([refusal()])
+
+
+def test_nothing_refused_makes_no_file(tmp_path: Path) -> None:
+    DeadLetter(tmp_path, small_city()).write([])
+    assert not (tmp_path / "dead-letter").exists()
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.tuples(st.binary(max_size=50), st.text(max_size=20), st.integers(-1, 3)), max_size=10))
+def test_everything_written_comes_back(rows: list[tuple[bytes, str, int]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        letters = DeadLetter(Path(folder), small_city())
+        letters.write(
+            [Refusal(RefusalReason.UNREADABLE, NOW_US, "t", payload, found, "e", one) for payload, found, one in rows]
+        )
+        back = letters.tail(100)
+    assert [(entry.payload, entry.found) for entry in back] == [(payload, found) for payload, found, _ in rows]
