@@ -19,6 +19,9 @@ from config.city import City, Sensor
 from config.vocabulary import Category, Severity
 from detectors.model import Condition, Verdict
 
+CENTRE_CHANNELS = ("mqtt",)
+"""How the command centre is reached."""
+
 SYSTEM = "system"
 """The actor of what no person did."""
 
@@ -205,29 +208,43 @@ def put_into_outbox(
     now_us: int,
 ) -> int:
     """One pending notification for each of the worker's channels; how many."""
-    channels = ("mqtt",) if worker == CENTRE else city.workers[worker].channels
+    channels = CENTRE_CHANNELS if worker == CENTRE else city.workers[worker].channels
     for channel in channels:
-        key = uuid4().hex
-        transaction.add(
-            tables.notifications,
-            {
-                "id": transaction.next_id(tables.notifications),
-                "key": key,
-                "cause": cause.value,
-                "event_id": payload.get("event_id"),
-                "ticket_id": payload.get("ticket_id"),
-                "worker": worker,
-                "channel": channel,
-                "severity": int(severity),
-                "payload": {"id": key, **payload},
-                "state": "pending",
-                "attempts": 0,
-                "last_error": None,
-                "created_us": now_us,
-                "sent_us": None,
-            },
+        row = outbox_row(
+            transaction, cause, worker=worker, channel=channel, payload=payload, severity=severity, now_us=now_us
         )
+        transaction.add(tables.notifications, row)
     return len(channels)
+
+
+def outbox_row(
+    transaction: Transaction,
+    cause: Cause,
+    *,
+    worker: str,
+    channel: str,
+    payload: Mapping[str, Any],
+    severity: Severity,
+    now_us: int,
+) -> dict[str, Any]:
+    """A pending notification, with an id that it keeps over every attempt."""
+    key = uuid4().hex
+    return {
+        "id": transaction.next_id(tables.notifications),
+        "key": key,
+        "cause": cause.value,
+        "event_id": payload.get("event_id"),
+        "ticket_id": payload.get("ticket_id"),
+        "worker": worker,
+        "channel": channel,
+        "severity": int(severity),
+        "payload": {**payload, "id": key},
+        "state": "pending",
+        "attempts": 0,
+        "last_error": None,
+        "created_us": now_us,
+        "sent_us": None,
+    }
 
 
 def open_event(row: Row) -> OpenEvent:
