@@ -5,7 +5,6 @@ The files: ``city.yaml``, ``grids.geojson``, ``sensors.csv``, ``workers.csv``, `
 """
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
@@ -61,9 +60,8 @@ def read_city(folder: Path, *, today: date | None = None) -> CityReport:
     sensors = read_sensors(
         folder, log.of(SENSORS_FILE), grids=tree.grids, owners=owners, owners_file=DEPARTMENTS_FILE, today=today
     )
-    roster = read_roster(folder, tree.grids, tree.named, worker_ids, log.of(ROSTER_FILE))
-    measured: Mapping[str, str] = {sensor.id: sensor.quantity for sensor in sensors}
-    limits = read_limits(folder, measured, log.of(LIMITS_FILE))
+    roster = read_roster(folder, tree.grids, tree.codes, worker_ids, log.of(ROSTER_FILE))
+    limits = read_limits(folder, sensors, log.of(LIMITS_FILE))
     if log.broken or name is None or zone is None:
         return CityReport(None, log.all())
     city = City(
@@ -71,7 +69,7 @@ def read_city(folder: Path, *, today: date | None = None) -> CityReport:
         timezone=zone,
         version=folder_version(folder),
         grids=tree.grids,
-        sensors=sensors,
+        sensors=sensors.sensors,
         workers=workers,
         departments=departments,
         roster=roster,

@@ -18,11 +18,10 @@ PROPERTIES = ("code", "level", "parent", "name_zh", "name_en")
 
 @dataclass(frozen=True, slots=True)
 class GridRows:
-    """What could be read. rows: the number of the feature by code. named: every code, also of broken features."""
+    """What could be read. codes: every code, also of broken features; None where a feature could not be read."""
 
     grids: Mapping[str, Grid]
-    rows: Mapping[str, int]
-    named: frozenset[str]
+    codes: frozenset[str] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +53,8 @@ def read_grids(folder: Path, problems: FileProblems) -> GridRows:
         for draft in drafts.values()
         if draft.level is not None and draft.name is not None and draft.shape is not None
     }
-    rows = {draft.code: draft.row for draft in drafts.values()}
-    _check_fit(grids, rows, problems)
-    return GridRows(grids, rows, frozenset(drafts))
+    _check_fit(grids, drafts, problems)
+    return GridRows(grids, None if problems.incomplete else frozenset(drafts))
 
 
 def _features(folder: Path, problems: FileProblems) -> list[object]:
@@ -67,24 +65,24 @@ def _features(folder: Path, problems: FileProblems) -> list[object]:
     try:
         document = json.loads(content)
     except json.JSONDecodeError as error:
-        problems.error("broken_json", found=f"{error.msg} ({error.lineno}:{error.colno})")
+        problems.unreadable("broken_json", found=f"{error.msg} ({error.lineno}:{error.colno})")
         return []
     except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets thousands deep
-        problems.error("broken_json", found=error)
+        problems.unreadable("broken_json", found=error)
         return []
     features = document.get("features") if isinstance(document, dict) else None
     if not isinstance(features, list):
-        problems.error("not_feature_collection", found=content[:40])
+        problems.unreadable("not_feature_collection", found=content[:40])
         return []
     if not features:
-        problems.error("no_grids")
+        problems.unreadable("no_grids")
     return features
 
 
 def _read_feature(feature: object, row: int, problems: FileProblems) -> _Draft | None:
     properties = feature.get("properties") if isinstance(feature, dict) else None
     if not isinstance(feature, dict) or not isinstance(properties, dict):
-        problems.error("not_feature", row=row, found=str(feature)[:40])
+        problems.unreadable("not_feature", row=row, found=str(feature)[:40])
         return None
     texts = {name: _property(properties, name) for name in PROPERTIES}
     for name in properties:
@@ -98,7 +96,7 @@ def _read_feature(feature: object, row: int, problems: FileProblems) -> _Draft |
             problems.error("missing_translation", row=row, field=name)
     name = LocalText(zh=texts["name_zh"], en=texts["name_en"]) if texts["name_zh"] and texts["name_en"] else None
     if not code:
-        problems.error("missing_value", row=row, field="code")
+        problems.unreadable("missing_value", row=row, field="code")
         return None
     if bad_id(code):
         problems.error("bad_id", row=row, field="code", found=code)
@@ -127,7 +125,8 @@ def _check_tree(drafts: Mapping[str, _Draft], problems: FileProblems) -> None:
             if draft.level is not None and draft.level is not GridLevel.DISTRICT:
                 problems.error("missing_value", row=draft.row, field="parent")
         elif draft.parent not in drafts:
-            problems.error("unknown_reference", row=draft.row, field="parent", found=draft.parent, target=FILE)
+            if not problems.incomplete:
+                problems.error("unknown_reference", row=draft.row, field="parent", found=draft.parent, target=FILE)
         elif not _in_cycle(draft, drafts, problems):
             _check_level(draft, drafts[draft.parent], problems)
 
@@ -155,33 +154,35 @@ def _check_level(draft: _Draft, parent: _Draft, problems: FileProblems) -> None:
         problems.error("district_parent", row=draft.row, field="parent", found=parent.code)
 
 
-def _check_fit(grids: Mapping[str, Grid], rows: Mapping[str, int], problems: FileProblems) -> None:
+def _check_fit(grids: Mapping[str, Grid], drafts: Mapping[str, _Draft], problems: FileProblems) -> None:
     children: dict[str | None, list[Grid]] = defaultdict(list)
     for grid in grids.values():
         children[grid.parent].append(grid)
     for parent_code, siblings in children.items():
         for i, j, area in overlaps_m2([grid.polygon for grid in siblings]):
             one, other = siblings[i].code, siblings[j].code
-            problems.warning("overlap", row=rows[other], field="geometry", found=f"{area:.0f} m²", one=one, other=other)
+            row = drafts[other].row
+            problems.warning("overlap", row=row, field="geometry", found=f"{area:.0f} m²", one=one, other=other)
         parent = grids.get(parent_code or "")
         if parent is not None:
-            _check_parent(parent, siblings, rows, problems)
+            _check_inside(parent, siblings, drafts, problems)
+    unusable = {draft.parent for draft in drafts.values() if draft.code not in grids}
+    for code in grids.keys() & children.keys() - unusable:
+        if not problems.incomplete:
+            _check_filled(grids[code], children[code], drafts[code].row, problems)
 
 
-def _check_parent(parent: Grid, parts: list[Grid], rows: Mapping[str, int], problems: FileProblems) -> None:
+def _check_inside(parent: Grid, parts: list[Grid], drafts: Mapping[str, _Draft], problems: FileProblems) -> None:
     for grid in parts:
         outside, _ = left_over_m2(grid.polygon, [parent.polygon])
         if outside > SLIVER_M2:
-            problems.warning(
-                "outside_parent", row=rows[grid.code], field="geometry", found=f"{outside:.0f} m²", parent=parent.code
-            )
+            found, row = f"{outside:.0f} m²", drafts[grid.code].row
+            problems.warning("outside_parent", row=row, field="geometry", found=found, parent=parent.code)
+
+
+def _check_filled(parent: Grid, parts: list[Grid], row: int, problems: FileProblems) -> None:
     gap, point = left_over_m2(parent.polygon, [grid.polygon for grid in parts])
     if point is not None:
-        problems.warning(
-            "gap",
-            row=rows[parent.code],
-            field="geometry",
-            found=f"{gap:.0f} m²",
-            parent=parent.code,
-            place=f"{point[0]:.5f}, {point[1]:.5f}",
-        )
+        place = f"{point[0]:.5f}, {point[1]:.5f}"
+        found = f"{gap:.0f} m²"
+        problems.warning("gap", row=row, field="geometry", found=found, parent=parent.code, place=place)

@@ -42,8 +42,8 @@ _WEEK_MIN = 7 * _DAY_MIN
 Minutes = npt.NDArray[np.bool_]
 
 
-def read_workers(folder: Path, problems: FileProblems) -> tuple[Mapping[str, Worker], frozenset[str]]:
-    """(the workers without mistakes by id, every id that stands in the file)."""
+def read_workers(folder: Path, problems: FileProblems) -> tuple[Mapping[str, Worker], frozenset[str] | None]:
+    """(the workers without mistakes by id, every id in the file; None where a part of it is unreadable)."""
     workers: dict[str, Worker] = {}
     lines: dict[str, int] = {}
     data = read_bytes(folder / WORKERS_FILE, problems)
@@ -57,7 +57,7 @@ def read_workers(folder: Path, problems: FileProblems) -> tuple[Mapping[str, Wor
             problems.error("duplicate_id", row=row.line, field="id", found=id_, first=first)
         elif worker is not None:
             workers[id_] = worker
-    return workers, frozenset(lines)
+    return workers, None if problems.incomplete else frozenset(lines)
 
 
 def _read_worker(row: Row, problems: FileProblems) -> Worker | None:
@@ -90,8 +90,8 @@ def _read_worker(row: Row, problems: FileProblems) -> Worker | None:
     return Worker(id_, LocalText(zh=zh, en=en), phone, channels) if right else None
 
 
-def read_departments(folder: Path, problems: FileProblems) -> tuple[Mapping[str, Department], frozenset[str]]:
-    """(the departments without mistakes by id, every id that stands in the file)."""
+def read_departments(folder: Path, problems: FileProblems) -> tuple[Mapping[str, Department], frozenset[str] | None]:
+    """(the departments without mistakes by id, every id in the file; None where a part of it is unreadable)."""
     tree = read_yaml(folder / DEPARTMENTS_FILE, problems)
     entries = (None if tree is None else tree.entries()) or {}
     departments: dict[str, Department] = {}
@@ -101,12 +101,12 @@ def read_departments(folder: Path, problems: FileProblems) -> tuple[Mapping[str,
         department = _read_department(id_, entry, problems)
         if department is not None:
             departments[id_] = department
-    if tree is not None:
+    if not problems.incomplete:
         served = {category for department in departments.values() for category in department.categories}
         for category in Category:
             if category not in served:
                 problems.warning("unserved_category", field="categories", category=category)
-    return departments, frozenset(entries)
+    return departments, None if problems.incomplete else frozenset(entries)
 
 
 def _read_department(id_: str, entry: Tree, problems: FileProblems) -> Department | None:
@@ -128,14 +128,14 @@ def _read_department(id_: str, entry: Tree, problems: FileProblems) -> Departmen
 def read_roster(
     folder: Path,
     grids: Mapping[str, Grid],
-    grid_codes: frozenset[str],
-    worker_ids: frozenset[str],
+    grid_codes: frozenset[str] | None,
+    worker_ids: frozenset[str] | None,
     problems: FileProblems,
 ) -> tuple[Shift, ...]:
     """The shifts without mistakes.
 
     grids: those that could be read. grid_codes, worker_ids: all that stand in their files, so that one mistake
-    there is not written down a second time here.
+    there is not written down a second time here; None where that is not known.
     """
     data = read_bytes(folder / ROSTER_FILE, problems)
     if data is None:
@@ -150,16 +150,17 @@ def read_roster(
         if grid is not None and (grid.level is GridLevel.DISTRICT) is not (shift.role in _OF_THE_DISTRICT):
             level = "district" if shift.role in _OF_THE_DISTRICT else "street, community, grid"
             problems.warning("role_level", row=row.line, field="grid", found=shift.grid, role=shift.role, level=level)
-    _check_cover(shifts, grids, problems)
+    if not problems.incomplete:
+        _check_cover(shifts, grids, problems)
     return tuple(shifts)
 
 
 def _read_shift(
-    row: Row, grid_codes: frozenset[str], worker_ids: frozenset[str], problems: FileProblems
+    row: Row, grid_codes: frozenset[str] | None, worker_ids: frozenset[str] | None, problems: FileProblems
 ) -> Shift | None:
     right = True
     for column, known, target in (("grid", grid_codes, "grids.geojson"), ("worker", worker_ids, WORKERS_FILE)):
-        if row[column] not in known:
+        if not row[column] or (known is not None and row[column] not in known):
             code = "unknown_reference" if row[column] else "missing_value"
             problems.error(code, row=row.line, field=column, found=row[column], target=target)
             right = False

@@ -82,11 +82,22 @@ class ProblemLog:
 
 
 class FileProblems:
-    """Writes down the mistakes of one file."""
+    """Writes down the mistakes of one file.
+
+    incomplete: whether a part of the file could not be read at all, so that what seems missing may stand in it.
+    """
 
     def __init__(self, log: ProblemLog, file: str) -> None:
         self._log = log
         self.file = file
+        self.incomplete = False
+
+    def unreadable(
+        self, code: str, *, row: int | None = None, field: str | None = None, found: object = "", **params: object
+    ) -> None:
+        """An error after which a part of the file is not read. params: what the texts of the code fill in."""
+        self.incomplete = True
+        self._add(Level.ERROR, code, (row, field), found, params)
 
     def error(
         self, code: str, *, row: int | None = None, field: str | None = None, found: object = "", **params: object

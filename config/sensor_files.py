@@ -45,6 +45,15 @@ LIMITS_TABLE = Table(
     optional=frozenset({"sensor"}),
 )
 
+
+@dataclass(frozen=True, slots=True)
+class SensorRows:
+    """What could be read. lines: the line of every id, also of those left out; None where a part is unreadable."""
+
+    sensors: tuple[Sensor, ...] = ()
+    lines: Mapping[str, int] | None = None
+
+
 _CHUNK = 16_384  # lines read and placed at once: bounds what waits in memory
 
 SEVERITIES: Mapping[str, Severity] = {severity.name.lower(): severity for severity in Severity}
@@ -87,7 +96,7 @@ class _Reader:
     """Reads the lines. The mappings remember what has been read and checked already."""
 
     problems: FileProblems
-    owners: frozenset[str]
+    owners: frozenset[str] | None
     owners_file: str
     today: date | None
     seen: dict[str, int] = field(default_factory=dict)
@@ -145,7 +154,7 @@ class _Reader:
         elif quantity is not None and quantity.kind is not Kind(kind):
             problems.error("kind_mismatch", row=line, field="kind", found=kind, quantity=name, kind=quantity.kind)
             before = False
-        if owner not in self.owners:
+        if not owner or (self.owners is not None and owner not in self.owners):
             code = "unknown_reference" if owner else "missing_value"
             problems.error(code, row=line, field="owner", found=owner, target=self.owners_file)
             before = False
@@ -202,25 +211,25 @@ def read_sensors(
     problems: FileProblems,
     *,
     grids: Mapping[str, Grid],
-    owners: frozenset[str],
+    owners: frozenset[str] | None,
     owners_file: str,
     today: date | None,
-) -> tuple[Sensor, ...]:
+) -> SensorRows:
     """Read the sensors and place each in the finest grid that holds it; a line with a mistake is left out.
 
-    owners: the ids that may own a sensor, from the file ``owners_file``.
+    owners: the ids that may own a sensor, from the file ``owners_file``; None where they are not known.
     grids: those that could be read; no sensor is said to be outside where there are none.
     """
     data = read_bytes(folder / FILE, problems)
     if data is None:
-        return ()
+        return SensorRows()
     reader = _Reader(problems, owners, owners_file, today)
     places = _Places(grids)
     sensors: list[Sensor] = []
     lines = TABLE.cells(data, problems)
     while chunk := [(line, *reader.read(line, cells)) for line, cells in islice(lines, _CHUNK)]:
         _add_sensors(chunk, places, sensors, problems)
-    return tuple(sensors)
+    return SensorRows(tuple(sensors), None if problems.incomplete else reader.seen)
 
 
 class _Places:
@@ -256,24 +265,21 @@ def _add_sensors(
             )  # fmt: skip
 
 
-def read_limits(folder: Path, sensors: Mapping[str, str] | None, problems: FileProblems) -> LimitTable:
-    """The limits of the city: the defaults, but for each quantity or sensor in the file its own steps instead.
-
-    sensors: the quantity of every sensor by id; None where the sensors could not be read.
-    """
+def read_limits(folder: Path, sensors: SensorRows, problems: FileProblems) -> LimitTable:
+    """The limits of the city: the defaults, but for each quantity or sensor in the file its own steps instead."""
     path = folder / LIMITS_FILE
     if not path.exists():
         return limit_table()
     data = read_bytes(path, problems)
+    rows = list(LIMITS_TABLE.rows(data, problems)) if data is not None else []
+    wanted = {row["sensor"] for row in rows}
+    measured = {sensor.id: sensor.quantity for sensor in sensors.sensors if sensor.id in wanted}
     by_quantity: dict[str, list[Limit]] = {}
     by_sensor: dict[str, list[Limit]] = {}
     seen: dict[tuple[str, str, Side, Severity], int] = {}
-    for row in LIMITS_TABLE.rows(data, problems) if data is not None else ():
-        limit = _read_limit(row, problems)
-        sensor = row["sensor"]
-        if sensors is not None and sensor and not _fits(row, sensors, problems):
-            continue
-        if limit is None:
+    for row in rows:
+        limit, sensor = _read_limit(row, problems), row["sensor"]
+        if (sensor and not _fits(row, sensors, measured, problems)) or limit is None:
             continue
         first = seen.setdefault((sensor, limit.quantity, limit.side, limit.severity), row.line)
         if first != row.line:
@@ -287,15 +293,14 @@ def read_limits(folder: Path, sensors: Mapping[str, str] | None, problems: FileP
     return limit_table([*kept, *(limit for steps in by_quantity.values() for limit in steps)], by_sensor)
 
 
-def _fits(row: Row, sensors: Mapping[str, str], problems: FileProblems) -> bool:
+def _fits(row: Row, sensors: SensorRows, measured: Mapping[str, str], problems: FileProblems) -> bool:
     sensor, quantity = row["sensor"], row["quantity"]
-    if sensor not in sensors:
+    if sensors.lines is not None and sensor not in sensors.lines:
         problems.error("unknown_reference", row=row.line, field="sensor", found=sensor, target=FILE)
         return False
-    if quantity in QUANTITIES and sensors[sensor] != quantity:
-        problems.error(
-            "limit_quantity", row=row.line, field="quantity", found=quantity, sensor=sensor, quantity=sensors[sensor]
-        )
+    actual = measured.get(sensor, quantity)  # a sensor left out for a mistake has its word already
+    if quantity in QUANTITIES and actual != quantity:
+        problems.error("limit_quantity", row=row.line, field="quantity", found=quantity, sensor=sensor, quantity=actual)
         return False
     return True
 

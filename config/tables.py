@@ -22,21 +22,21 @@ def read_bytes(path: Path, problems: FileProblems) -> bytes | None:
     try:
         return path.read_bytes()
     except FileNotFoundError:
-        problems.error("file_missing")
+        problems.unreadable("file_missing")
     except OSError as error:
-        problems.error("file_unreadable", found=error.strerror or type(error).__name__)
+        problems.unreadable("file_unreadable", found=error.strerror or type(error).__name__)
     return None
 
 
 def decode(data: bytes, problems: FileProblems) -> str | None:
     """The text of a file in UTF-8, with or without a byte order mark; None where it is in another encoding."""
     if data.startswith(_UTF16):
-        problems.error("not_utf8", found="UTF-16")
+        problems.unreadable("not_utf8", found="UTF-16")
         return None
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        problems.error("not_utf8", row=data.count(b"\n", 0, error.start) + 1, found=f"0x{data[error.start]:02x}")
+        problems.unreadable("not_utf8", row=data.count(b"\n", 0, error.start) + 1, found=f"0x{data[error.start]:02x}")
         return None
 
 
@@ -85,7 +85,7 @@ class Table:
             if picks is not None:
                 yield from self._rows(reader, len(header), picks, problems)
         except csv.Error as error:
-            problems.error("broken_csv", row=reader.line_num, found=error)
+            problems.unreadable("broken_csv", row=reader.line_num, found=error)
 
     def rows(self, data: bytes, problems: FileProblems) -> Iterator[Row]:
         """The same with every cell under its column's name: for tables of people, not of a city's sensors."""
@@ -95,18 +95,21 @@ class Table:
     def _picks(self, header: list[str], problems: FileProblems) -> list[int] | None:
         wrong = False
         if not any(header):
-            problems.error("no_header", row=1, columns=", ".join(self.columns))
+            problems.unreadable("no_header", row=1, columns=", ".join(self.columns))
+            return None
+        if len(header) == 1 and (";" in header[0] or "\t" in header[0]):
+            problems.unreadable("wrong_separator", row=1, found=header[0])
             return None
         for name in sorted({name for name in header if header.count(name) > 1}):
-            problems.error("duplicate_column", row=1, field=name, found=",".join(header))
+            problems.unreadable("duplicate_column", row=1, field=name, found=",".join(header))
             wrong = True
         for name in header:
             if name not in self.columns:
-                problems.error("unknown_column", row=1, field=name, found=name, columns=", ".join(self.columns))
+                problems.unreadable("unknown_column", row=1, field=name, found=name, columns=", ".join(self.columns))
                 wrong = True
         for name in self.columns:
             if name not in header and name not in self.optional:
-                problems.error("missing_column", row=1, field=name, found=",".join(header), column=name)
+                problems.unreadable("missing_column", row=1, field=name, found=",".join(header), column=name)
                 wrong = True
         return None if wrong else [header.index(name) if name in header else -1 for name in self.columns]
 
@@ -120,7 +123,7 @@ class Table:
             if not cells or (len(cells) == 1 and not cells[0].strip()):
                 continue
             if len(cells) != width:
-                problems.error("wrong_cell_count", row=line, found=len(cells), count=width)
+                problems.unreadable("wrong_cell_count", row=line, found=len(cells), count=width)
                 continue
             cells.append("")  # what an optional column reads that the file leaves out: index -1
             yield line, [cells[pick].strip() for pick in picks]
@@ -232,15 +235,15 @@ def parse_yaml(content: str, problems: FileProblems) -> Tree | None:
         node = yaml.compose(content, Loader=yaml.BaseLoader)
     except yaml.MarkedYAMLError as error:
         row = None if error.problem_mark is None else error.problem_mark.line + 1
-        problems.error("broken_yaml", row=row, found=error.problem or "")
+        problems.unreadable("broken_yaml", row=row, found=error.problem or "")
         return None
     except yaml.YAMLError as error:
-        problems.error("broken_yaml", found=str(error).splitlines()[0])
+        problems.unreadable("broken_yaml", found=str(error).splitlines()[0])
         return None
     except RecursionError:
-        problems.error("broken_yaml", found="too deep")
+        problems.unreadable("broken_yaml", found="too deep")
         return None
     if node is None:
-        problems.error("empty_file")
+        problems.unreadable("empty_file")
         return None
     return Tree(node, problems)
