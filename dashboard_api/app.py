@@ -11,7 +11,6 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.staticfiles import StaticFiles
 
 from dashboard_api import problems
-from dashboard_api.auth import SignInThrottle
 from dashboard_api.headers import SecurityHeaders
 from dashboard_api.live import LiveFeed
 from dashboard_api.ports import Ports
@@ -51,7 +50,6 @@ def create_app(ports: Ports) -> FastAPI:
     )
     app.state.ports = ports
     app.state.live = LiveFeed(ports)
-    app.state.throttle = SignInThrottle()
     app.state.responsibility = grids.Responsibility(ports.city)
     app.state.places = sensors.Places(ports.city)
     app.state.shapes = grids.shapes(ports.city)

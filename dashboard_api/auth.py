@@ -1,6 +1,5 @@
 """Who is asking: a session by cookie or Bearer token, and whether a change comes from our own page."""
 
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -52,6 +51,20 @@ def from_own_page(headers: Mapping[str, str]) -> bool:
     return origin is not None and urlsplit(origin).netloc == headers.get("host")
 
 
+async def account_of(ports: Ports, token: str) -> str | None:
+    """The account of a session, None where it has ended or never was."""
+    now_us = ports.session_clock.now_us()
+    return await to_thread.run_sync(lambda: ports.accounts.account_of(token, now_us=now_us))
+
+
+async def token_of(
+    cookie: Annotated[str | None, Security(_cookie)],
+    bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
+) -> str | None:
+    """The token of whoever asks; a Bearer token wins over a cookie."""
+    return bearer.credentials if bearer else cookie
+
+
 async def visitor(
     request: Request,
     ports: PortsDep,
@@ -66,8 +79,7 @@ async def visitor(
         raise ProblemError(
             HTTPStatus.FORBIDDEN, "cross_origin", "a change by cookie must come from a page of this very address"
         )
-    now_us = ports.session_clock.now_us()
-    account = await to_thread.run_sync(lambda: ports.accounts.account_of(token, now_us=now_us))
+    account = await account_of(ports, token)
     if account is None:
         raise _unauthorized("the session has ended; sign in again")
     return Visitor(account, token)
@@ -98,36 +110,3 @@ def set_cookie(response: Response, token: str, settings: DashboardSettings) -> N
 def clear_cookie(response: Response, settings: DashboardSettings) -> None:
     """Take the session away from a browser."""
     response.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict", secure=settings.secure_cookie)
-
-
-class SignInThrottle:
-    """Slows down guessing: after ``free`` wrong passwords for one name from one address, each further try waits.
-
-    The wait doubles with every failure, from 1 s to ``longest_s``. At most ``remembered`` pairs are kept, the
-    longest unused forgotten first. Times are monotonic seconds.
-    """
-
-    def __init__(self, *, free: int = 5, longest_s: float = 300, remembered: int = 10_000) -> None:
-        self._free = free
-        self._longest_s = longest_s
-        self._remembered = remembered
-        self._failures: OrderedDict[tuple[str, str], tuple[int, float]] = OrderedDict()
-
-    def wait_s(self, name: str, address: str, now: float) -> float:
-        """Seconds until this pair may try again; 0 where it may at once."""
-        count, last = self._failures.get((name, address), (0, 0.0))
-        if count < self._free:
-            return 0.0
-        pause = min(self._longest_s, 2.0 ** (count - self._free))
-        return max(0.0, last + pause - now)
-
-    def failed(self, name: str, address: str, now: float) -> None:
-        """A wrong password."""
-        count, _ = self._failures.pop((name, address), (0, 0.0))
-        self._failures[name, address] = (min(count + 1, self._free + 32), now)
-        if len(self._failures) > self._remembered:
-            self._failures.popitem(last=False)
-
-    def succeeded(self, name: str, address: str) -> None:
-        """The right password: what was wrong before is forgotten."""
-        self._failures.pop((name, address), None)

@@ -34,6 +34,7 @@ class SecurityHeaders:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on and add to its answer."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

@@ -18,11 +18,13 @@ from starlette.types import Receive, Scope, Send
 from alerting.model import FaultTicket, GridEvent, Subject, TrailEntry
 from config.clock import isoformat
 from dashboard_api import views
+from dashboard_api.auth import account_of
 from dashboard_api.ports import Ports
 from dashboard_api.schemas.cases import Heartbeat, LiveMessage
 
 HEARTBEAT_S = 15.0
 SEND_TIMEOUT_S = 20.0
+RECONNECT_MS = 2000
 BATCH = 100
 REMEMBERED = 1000
 _log = logging.getLogger(__name__)
@@ -76,7 +78,7 @@ class LiveFeed:
             reached = newest if after is None or after > newest else after
             yield self._heartbeat(newest)
             while not reader.stop.is_set():
-                if await self._session_over(token):
+                if await account_of(self._ports, token) is None:
                     return
                 messages = await to_thread.run_sync(self.messages, reached)
                 for number, action, data in messages:
@@ -127,11 +129,7 @@ class LiveFeed:
 
     def _heartbeat(self, newest: int) -> ServerSentEvent:
         beat = Heartbeat(now=isoformat(self._ports.clock.now_us()), newest=newest)
-        return ServerSentEvent(beat.model_dump_json(), event="heartbeat")
-
-    async def _session_over(self, token: str) -> bool:
-        now_us = self._ports.session_clock.now_us()
-        return await to_thread.run_sync(lambda: self._ports.accounts.account_of(token, now_us=now_us)) is None
+        return ServerSentEvent(beat.model_dump_json(), event="heartbeat", retry=RECONNECT_MS)
 
     async def _until_news(self, reader: Reader, reached: int) -> int:
         """The newest trail id, at the latest after the heartbeat's time; at once when the reader is to stop."""
@@ -156,6 +154,7 @@ class LiveResponse(EventSourceResponse):
         self._feed = feed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
         try:
             await super().__call__(scope, receive, send)
         except SendTimeoutError:

@@ -10,9 +10,9 @@ from fastapi.responses import JSONResponse
 from pydantic import Field
 from starlette.exceptions import HTTPException
 
-from alerting.commands import CommandRefused
+from alerting.commands import CommandRefused, RefusedReason
 from config.errors import RetryableError
-from dashboard_api.schemas.base import Wire, example
+from dashboard_api.schemas.base import Names, Wire, example
 
 MEDIA_TYPE = "application/problem+json"
 _log = logging.getLogger(__name__)
@@ -28,21 +28,23 @@ class FieldError(Wire):
 
 
 class Problem(Wire):
-    """Problem details of RFC 9457. reason: a word for programs. errors: the fields, where fields are the matter."""
+    """Problem details of RFC 9457. reason: a word for programs. text: for people. errors: the fields, where any are."""
 
     type: str = "about:blank"
     title: str
     status: int
     detail: str
     reason: str
+    text: Names | None = None
     errors: list[FieldError] = Field(default_factory=list)
 
     model_config = example(
         type="about:blank",
         title="Conflict",
         status=409,
-        detail="the event is closed already",
-        reason="event_closed",
+        detail="It is closed and can no longer be changed.",
+        reason="already_closed",
+        text={"zh": "已关闭，不能再修改。", "en": "It is closed and can no longer be changed."},
         errors=[],
     )
 
@@ -68,11 +70,12 @@ def problem_response(
     reason: str,
     detail: str,
     *,
+    text: Names | None = None,
     errors: list[FieldError] | None = None,
     headers: dict[str, str] | None = None,
 ) -> JSONResponse:
     """An answer with problem details."""
-    body = Problem(title=status.phrase, status=status, detail=detail, reason=reason, errors=errors or [])
+    body = Problem(title=status.phrase, status=status, detail=detail, reason=reason, text=text, errors=errors or [])
     return JSONResponse(body.model_dump(), status, headers=headers, media_type=MEDIA_TYPE)
 
 
@@ -83,7 +86,8 @@ async def _problem(_: Request, error: Exception) -> JSONResponse:
 
 async def _refused(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, CommandRefused)  # noqa: S101 - registered for this class only
-    return problem_response(HTTPStatus.CONFLICT, str(error.reason), str(error))
+    status = HTTPStatus.NOT_FOUND if error.reason is RefusedReason.NO_SUCH_CASE else HTTPStatus.CONFLICT
+    return problem_response(status, error.reason.value, error.text.en, text=Names.of(error.text))
 
 
 async def _invalid(_: Request, error: Exception) -> JSONResponse:

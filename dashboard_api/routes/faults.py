@@ -50,7 +50,6 @@ async def acknowledge(ports: PortsDep, who: VisitorDep, ticket_id: Id) -> Ticket
     """Maintenance takes the ticket."""
 
     def act() -> TicketDetail:
-        _read(ports, ticket_id)
         ports.commands.acknowledge_ticket(ticket_id, actor=who.account, now_us=ports.clock.now_us())
         return _read(ports, ticket_id)
 
@@ -62,7 +61,6 @@ async def close(ports: PortsDep, who: VisitorDep, ticket_id: Id, body: Closing) 
     """The device is mended."""
 
     def act() -> TicketDetail:
-        _read(ports, ticket_id)
         ports.commands.close_ticket(ticket_id, actor=who.account, now_us=ports.clock.now_us(), note=body.note)
         return _read(ports, ticket_id)
 

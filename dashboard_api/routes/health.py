@@ -19,6 +19,7 @@ async def health(ports: PortsDep, _: VisitorDep) -> HealthOut:
     return HealthOut(
         ok=found.ok,
         now=isoformat(ports.clock.now_us()),
+        time_zone=ports.city.timezone.key,
         city=Names.of(ports.city.name),
         city_version=ports.city.version,
         parts=dict(found.parts),

@@ -1,12 +1,20 @@
 """Signing in, who am I, signing out."""
 
-import math
 from http import HTTPStatus
+from typing import Annotated
 
 from anyio import to_thread
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
-from dashboard_api.auth import PortsDep, SignInThrottle, VisitorDep, clear_cookie, from_own_page, set_cookie
+from dashboard_api.auth import (
+    PortsDep,
+    VisitorDep,
+    account_of,
+    clear_cookie,
+    from_own_page,
+    set_cookie,
+    token_of,
+)
 from dashboard_api.live import LiveFeed
 from dashboard_api.problems import ProblemError, responses
 from dashboard_api.routes.common import SIGNED_IN
@@ -14,7 +22,7 @@ from dashboard_api.schemas.world import Session, SignIn
 
 router = APIRouter(prefix="/session", tags=["session"])
 
-_SIGN_IN = SIGNED_IN | responses(HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS)
+_SIGN_IN = SIGNED_IN | responses(HTTPStatus.FORBIDDEN)
 
 
 @router.post("", operation_id="signIn", responses=_SIGN_IN)
@@ -23,32 +31,22 @@ async def sign_in(ports: PortsDep, request: Request, response: Response, body: S
     by_browser = "sec-fetch-site" in request.headers or "origin" in request.headers
     if by_browser and not from_own_page(request.headers):
         raise ProblemError(HTTPStatus.FORBIDDEN, "cross_origin", "signing in works on our own page only")
-    throttle: SignInThrottle = request.app.state.throttle
-    address = request.client.host if request.client else ""
-    wait_s = throttle.wait_s(body.name, address, ports.session_clock.monotonic())
-    if wait_s > 0:
-        raise ProblemError(
-            HTTPStatus.TOO_MANY_REQUESTS,
-            "too_many_tries",
-            "too many wrong passwords; wait before the next try",
-            headers={"Retry-After": str(math.ceil(wait_s))},
-        )
     now_us = ports.session_clock.now_us()
     token = await to_thread.run_sync(lambda: ports.accounts.sign_in(body.name, body.password, now_us=now_us))
     if token is None:
-        throttle.failed(body.name, address, ports.session_clock.monotonic())
-        raise ProblemError(HTTPStatus.UNAUTHORIZED, "wrong_password", "name and password do not fit")
-    throttle.succeeded(body.name, address)
+        raise ProblemError(
+            HTTPStatus.UNAUTHORIZED, "wrong_password", "name and password do not fit, or there were too many tries"
+        )
     if body.token:
         return Session(account=body.name, token=token)
     set_cookie(response, token, ports.settings)
     return Session(account=body.name)
 
 
-@router.get("", operation_id="whoAmI", responses=SIGNED_IN)
-async def who_am_i(who: VisitorDep) -> Session:
-    """The account that is signed in."""
-    return Session(account=who.account)
+@router.get("", operation_id="whoAmI")
+async def who_am_i(ports: PortsDep, token: Annotated[str | None, Depends(token_of)]) -> Session:
+    """The account that is signed in; null where none is."""
+    return Session(account=None if token is None else await account_of(ports, token))
 
 
 @router.delete("", operation_id="signOut", status_code=204, responses=SIGNED_IN | responses(HTTPStatus.FORBIDDEN))

@@ -12,7 +12,19 @@ from dashboard_api.schemas.world import Texts
 
 router = APIRouter(prefix="/texts", tags=["texts"])
 
-PAGE_SECTIONS = ("ui.", "quantity.", "reason.")
+PAGE_SECTIONS = (
+    "action.",
+    "category.",
+    "condition.",
+    "kind.",
+    "level.",
+    "nature.",
+    "quantity.",
+    "role.",
+    "severity.",
+    "state.",
+    "ui.",
+)
 """What the page shows; pushes are written by the daemon itself."""
 
 

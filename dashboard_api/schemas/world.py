@@ -191,10 +191,14 @@ class People(Wire):
 
 
 class HealthOut(Wire):
-    """How the daemon does. parts: "ok" or what ails it. counters: since the start. now: the daemon's clock."""
+    """How the daemon does. parts: "ok" or what ails it. counters: since the start. now: the daemon's clock.
+
+    time_zone: the city's, by its IANA name; the page shows times in it.
+    """
 
     ok: bool
     now: Time
+    time_zone: str
     city: Names
     city_version: str
     parts: dict[str, str]
@@ -203,6 +207,7 @@ class HealthOut(Wire):
     model_config = example(
         ok=True,
         now="2026-01-31T02:00:20.000Z",
+        time_zone="Asia/Shanghai",
         city={"zh": "示例市", "en": "Sample City"},
         city_version="4f1c",
         parts={"broker": "ok", "store": "ok"},
@@ -229,9 +234,9 @@ class SignIn(Wire):
 
 
 class Session(Wire):
-    """Who is signed in. token: only where it was asked for."""
+    """Who is signed in; null where nobody is. token: only where it was asked for."""
 
-    account: str
+    account: str | None
     token: str | None = None
 
     model_config = example(account="duty-officer", token=None)

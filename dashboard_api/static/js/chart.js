@@ -1,0 +1,148 @@
+// The readings that caused an alarm, with the range that was expected and the moment it was raised.
+import {get} from './api.js';
+import {COLOURS} from './severity.js';
+import {now} from './store.js';
+import {html, useEffect, useRef, useState} from './ui.js';
+import {nameOf, number, problemText, quantityName, t, timeZone} from './words.js';
+
+const INK = '#23272b';
+const SOFT = '#5b6268';
+const POINTS = 600;
+const HEIGHT = 190;
+
+/** From well before the first suspicious reading to some time after the deciding one. */
+function windowOf(alarm, interval) {
+  const began = Date.parse(alarm.since);
+  const decided = Date.parse(alarm.decided_by_reading_at);
+  const before = Math.max(20 * 60e3, 60 * interval * 1000, decided - began);
+  const after = Math.max(5 * 60e3, 15 * interval * 1000);
+  return [began - before, Math.max(Math.min(now(), decided + after), decided + interval * 1000)];
+}
+
+function drawExpected(chart, alarm) {
+  const {ctx, bbox: {left, top, width, height}} = chart;
+  const edge = (value, fallback) => (value === null ? fallback : chart.valToPos(value, 'y', true));
+  const high = Math.max(top, edge(alarm.expected_high, top));
+  const low = Math.min(top + height, edge(alarm.expected_low, top + height));
+  if (alarm.expected_high === null && alarm.expected_low === null) return;
+  ctx.save();
+  ctx.fillStyle = '#dfe3e6';
+  ctx.fillRect(left, high, width, Math.max(0, low - high));
+  ctx.strokeStyle = SOFT;
+  ctx.lineWidth = devicePixelRatio;
+  ctx.setLineDash([5 * devicePixelRatio, 4 * devicePixelRatio]);
+  for (const [bound, y] of [[alarm.expected_high, high], [alarm.expected_low, low]]) {
+    if (bound === null) continue;
+    ctx.beginPath();
+    ctx.moveTo(left, y);
+    ctx.lineTo(left + width, y);
+    ctx.stroke();
+  }
+  ctx.restore();
+}
+
+function drawMoment(chart, alarm, level) {
+  const {ctx, bbox: {left, top, width, height}} = chart;
+  const x = chart.valToPos(Date.parse(alarm.decided_by_reading_at) / 1000, 'x', true);
+  if (x < left || x > left + width) return;
+  ctx.save();
+  ctx.strokeStyle = INK;
+  ctx.lineWidth = 1.25 * devicePixelRatio;
+  ctx.beginPath();
+  ctx.moveTo(x, top);
+  ctx.lineTo(x, top + height);
+  ctx.stroke();
+  if (alarm.value !== null) {
+    ctx.fillStyle = level ? COLOURS[level] : '#f4f5f5';
+    ctx.beginPath();
+    ctx.arc(x, chart.valToPos(alarm.value, 'y', true), 6 * devicePixelRatio, 0, 2 * Math.PI);
+    ctx.fill();
+    ctx.stroke();
+  }
+  ctx.restore();
+}
+
+function yRange(alarm) {
+  return (_, low, high) => {
+    const marks = [alarm.expected_low, alarm.expected_high, alarm.value, low, high]
+      .filter((value) => value !== null && Number.isFinite(value));
+    const bottom = Math.min(...marks);
+    const top = Math.max(...marks);
+    const air = (top - bottom || Math.abs(top) || 1) * 0.1;
+    return [bottom - air, top + air];
+  };
+}
+
+function options(alarm, level, width) {
+  const axis = {stroke: SOFT, font: '13px system-ui, sans-serif', grid: {stroke: '#d3d7da', width: 1}, ticks: {show: false}};
+  return {
+    width, height: HEIGHT,
+    legend: {show: false},
+    cursor: {drag: {x: false, y: false}, points: {size: 6}},
+    tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), timeZone()),
+    scales: {y: {range: yRange(alarm)}},
+    axes: [
+      {...axis, space: 64, values: [
+        [86400, '{M}/{D}', null, null, null, null, null, null, 1],
+        [60, '{HH}:{mm}', '\n{M}/{D}', null, '\n{M}/{D}', null, null, null, 1],
+        [1, '{HH}:{mm}:{ss}', null, null, null, null, null, null, 1],
+      ]},
+      {...axis, size: 54, space: 36, values: (_, ticks) => ticks.map(number)},
+    ],
+    series: [
+      {},
+      {stroke: INK, width: 1.6, points: {size: 4, fill: INK}},
+      {stroke: 'transparent', points: {show: false}},
+      {stroke: 'transparent', points: {show: false}},
+    ],
+    bands: [{series: [3, 2], fill: 'rgba(35, 39, 43, 0.18)'}],
+    hooks: {
+      drawClear: [(chart) => drawExpected(chart, alarm)],
+      draw: [(chart) => drawMoment(chart, alarm, level)],
+    },
+  };
+}
+
+async function read(alarm) {
+  const path = `/sensors/${alarm.sensor.split('/').map(encodeURIComponent).join('/')}`;
+  const sensor = await get(path);
+  const [from, to] = windowOf(alarm, sensor.interval_seconds);
+  const series = await get(`${path}/readings`, {
+    from: new Date(from).toISOString(), to: new Date(to).toISOString(), max_points: POINTS,
+  });
+  return [series.at.map((at) => Date.parse(at) / 1000), series.value, series.low, series.high];
+}
+
+export function Chart({alarm, level}) {
+  const place = useRef(null);
+  const [data, setData] = useState(null);
+  const [problem, setProblem] = useState('');
+  useEffect(() => {
+    let wanted = true;
+    read(alarm).then((found) => wanted && setData(found), (error) => wanted && setProblem(problemText(error)));
+    return () => {
+      wanted = false;
+    };
+  }, [alarm.id, alarm.decided_by_reading_at]);
+  useEffect(() => {
+    if (!data || data[0].length === 0) return undefined;
+    const chart = new uPlot(options(alarm, level, place.current.clientWidth), data, place.current);
+    const fit = new ResizeObserver(() => chart.setSize({width: place.current.clientWidth, height: HEIGHT}));
+    fit.observe(place.current);
+    return () => {
+      fit.disconnect();
+      chart.destroy();
+    };
+  }, [data, level]);
+
+  const quantity = quantityName(alarm.quantity);
+  const empty = problem || (data && data[0].length === 0 ? t('ui.detail.no_readings') : '');
+  return html`<figure class="chart">
+    <figcaption><span>${t('ui.detail.chart', {quantity})}${alarm.unit !== '1' ? ` (${alarm.unit})` : ''}</span>
+      <span class="key"><i class="band"></i>${t('ui.detail.band')}</span>
+      <span class="key"><i class="moment"></i>${t('ui.detail.moment')}</span></figcaption>
+    <div ref=${place} role="img" data-points=${data ? data[0].length : ''}
+      aria-label=${t('ui.detail.chart_label', {quantity, place: nameOf(alarm.place), unit: alarm.unit})}></div>
+    ${empty && html`<p class="empty">${empty}</p>`}
+  </figure>`;
+}

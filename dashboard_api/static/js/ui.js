@@ -1,0 +1,7 @@
+// Preact, its hooks and htm, bound together once.
+import {h, render} from '../vendor/preact-10.29.8.js';
+import htm from '../vendor/htm-3.1.1.js';
+
+export {useEffect, useLayoutEffect, useMemo, useRef, useState} from '../vendor/preact-hooks-10.29.8.js';
+export const html = htm.bind(h);
+export {render};

@@ -1,0 +1,156 @@
+"""A dashboard on real parts: the example district, a ledger in SQLite, the alert path, readings in DuckDB."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from alerting.accounts import Accounts
+from alerting.bell import Bell
+from alerting.commands import Commands
+from alerting.ledger import Ledger
+from alerting.model import FaultTicket, GridEvent
+from alerting.pipeline import Pipeline
+from config.city import City, Sensor
+from config.city_files import load_city
+from config.clock import US_PER_SECOND, FollowingClock
+from config.settings import DashboardSettings
+from config.vocabulary import Language, Severity
+from dashboard_api.ports import Health, LastValues, Ports
+from detectors.model import Condition, Nature, Phase, Reason, Verdict
+from ingest.local import DuckdbStore
+from ingest.model import ReadingBatch, Series
+
+DISTRICT = Path(__file__).parents[2] / "config" / "examples" / "district"
+START_US = 1_769_824_800_000_000  # 2026-01-31, a Saturday, 10:00 in Shanghai
+ACCOUNT = "duty-officer"
+PASSWORD = "made up for tests"
+
+
+class StoredReadings:
+    def __init__(self, store: DuckdbStore) -> None:
+        self._store = store
+
+    async def series(self, sensor: int, from_us: int, to_us: int, max_points: int = 2000) -> Series:
+        return await asyncio.to_thread(self._store.series, sensor, from_us, to_us, max_points)
+
+
+@dataclass
+class Desk:
+    """The parts behind a dashboard, and the means to let things happen."""
+
+    city: City
+    ledger: Ledger
+    store: DuckdbStore
+    clock: FollowingClock
+    session_clock: FollowingClock
+    bell: Bell
+    ports: Ports
+    pipeline: Pipeline
+    last: LastValues
+    health: Health = field(default_factory=lambda: Health(True, {"broker": "ok"}, {"readings_admitted": 7}))
+
+    def sensor(self, quantity: str, nth: int = 0) -> Sensor:
+        return [sensor for sensor in self.city.sensors if sensor.quantity == quantity][nth]
+
+    def read(self, sensor: Sensor, values: list[float], ending_us: int | None = None) -> None:
+        """Keep readings at the sensor's own pace, the last one now."""
+        end = self.clock.now_us() if ending_us is None else ending_us
+        step = round(sensor.interval_s * US_PER_SECOND)
+        times = [end - step * (len(values) - 1 - at) for at in range(len(values))]
+        rows = [sensor.index] * len(values)
+        self.store.write(ReadingBatch.of(rows, times, times, values, [0] * len(values)))
+        self.last.event_us[sensor.index] = times[-1]
+        self.last.value[sensor.index] = values[-1]
+
+    def say(self, verdict: Verdict) -> None:
+        self.pipeline.handle([verdict], self.clock.now_us())
+
+    def alarm(
+        self, sensor: Sensor, value: float, severity: Severity = Severity.MAJOR, phase: Phase = Phase.RAISED
+    ) -> GridEvent:
+        """Let a limit be passed; answers the newest grid event."""
+        self.say(verdict_of(sensor, value, severity, self.clock.now_us(), phase))
+        return self.ledger.events(limit=1)[0]
+
+    def fault(self, sensor: Sensor, value: float = 21.0) -> FaultTicket:
+        """Let a sensor be found stuck; answers the newest fault ticket."""
+        now_us = self.clock.now_us()
+        reason = Reason("reason.stuck.raised", {"value": value, "unit": "", "readings": 60, "minutes": 60})
+        self.say(
+            replace(
+                verdict_of(sensor, value, Severity.GENERAL, now_us),
+                condition=Condition.STUCK,
+                nature=Nature.FAULT,
+                detector="stuck",
+                reason=reason,
+                expected_high=float("inf"),
+            )
+        )
+        return self.ledger.tickets(limit=1)[0]
+
+    def advance(self, seconds: float) -> None:
+        self.clock.advance(self.clock.now_us() + round(seconds * US_PER_SECOND))
+
+
+def verdict_of(sensor: Sensor, value: float, severity: Severity, at_us: int, phase: Phase = Phase.RAISED) -> Verdict:
+    """A limit passed, or over again, as the limit detector says it."""
+    threshold = 25.0
+    params = {"value": value, "unit": f" {sensor.unit}", "threshold": threshold, "source": "GB/T 50493-2019"}
+    step = "cleared" if phase is Phase.CLEARED else "raised"
+    return Verdict(
+        sensor=sensor.index,
+        condition=Condition.HIGH,
+        phase=phase,
+        nature=Nature.EVENT,
+        severity=severity,
+        score=float("inf"),
+        value=value,
+        expected_low=float("-inf"),
+        expected_high=threshold,
+        since_us=at_us,
+        at_us=at_us,
+        detector="limit",
+        reason=Reason(f"reason.high.{step}", params),
+    )
+
+
+@contextmanager
+def desk(folder: Path, settings: DashboardSettings | None = None, language: Language = Language.ZH) -> Iterator[Desk]:
+    """Build the parts inside a running loop. One account exists: ACCOUNT with PASSWORD."""
+    settings = settings or DashboardSettings(port=0)
+    city = load_city(DISTRICT)
+    ledger = Ledger.open(f"sqlite:///{folder / 'ledger.sqlite'}")
+    store = DuckdbStore(folder / "readings.duckdb", city)
+    store.prepare()
+    clock, session_clock = FollowingClock(START_US), FollowingClock(START_US)
+    accounts = Accounts(ledger, session_hours=settings.session_hours)
+    accounts.create(ACCOUNT, PASSWORD, actor="tests", now_us=START_US)
+    bell = Bell(ledger.last_trail_id())
+    ledger.subscribe(bell.ring)
+    count = len(city.sensors)
+    last = LastValues(np.zeros(count, np.int64), np.zeros(count), np.zeros(count, np.bool_))
+    parts: list[Desk] = []
+    ports = Ports(
+        city=city,
+        clock=clock,
+        settings=settings,
+        language=language,
+        cases=ledger,
+        commands=Commands(ledger, city),
+        accounts=accounts,
+        readings=StoredReadings(store),
+        last_values=lambda: last,
+        health=lambda: parts[0].health,
+        bell=bell,
+        session_clock=session_clock,
+    )
+    parts.append(Desk(city, ledger, store, clock, session_clock, bell, ports, Pipeline(ledger, city), last))
+    try:
+        yield parts[0]
+    finally:
+        store.close()
+        ledger.close()
