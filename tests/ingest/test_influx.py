@@ -1,0 +1,226 @@
+"""What is sent to InfluxDB, and what its answers mean. The 2.x and 3.x server is a recorder: none can be installed."""
+
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
+
+import numpy as np
+import pytest
+
+from config.errors import ConfigurationError, PermanentError, RetryableError
+from config.settings import Influx1StoreSettings, InfluxStoreSettings
+from ingest.influx import Influx1Store, InfluxStore
+from ingest.line_protocol import LINES_PER_REQUEST, LineFormatter, escape_tag
+from ingest.model import ReadingBatch
+from ingest.store import Store
+from tests.ingest.builders import NOW_US, city, sensor
+from tests.support.servers import free_port
+
+CITY = city([sensor(0, "gas 1,a=b"), sensor(1, "air-1", "temperature")])
+BATCH = ReadingBatch.of([0, 1], [NOW_US, NOW_US + 1], [NOW_US, NOW_US], [1.5, -0.1], [0, 3])
+LINES = (
+    "ch4,grid=330100-01,kind=gas,sensor=gas\\ 1\\,a\\=b value=1.5,quality=0i 1700000000000000\n"
+    "temperature,grid=330100-01,kind=environment,sensor=air-1 value=-0.1,quality=3i 1700000000000001"
+)
+
+
+@dataclass
+class Request:
+    method: str
+    path: str
+    fields: dict[str, list[str]]
+    token: str | None
+    body: bytes
+
+
+@dataclass
+class Recorder:
+    """An HTTP server that notes every request and answers as told."""
+
+    port: int = 0
+    requests: list[Request] = field(default_factory=list)
+    status: int = 204
+    answer: bytes = b""
+    answers: list[object] = field(default_factory=list)  # given first, one by one, as JSON
+
+    def last(self) -> Request:
+        return self.requests[-1]
+
+
+@pytest.fixture
+def recorder() -> Iterator[Recorder]:
+    record = Recorder()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def answer(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            url = urlsplit(self.path)
+            request = Request(self.command, url.path, parse_qs(url.query), self.headers.get("Authorization"), body)
+            record.requests.append(request)
+            given = json.dumps(record.answers.pop(0)).encode() if record.answers else record.answer
+            self.send_response(record.status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(given)))
+            self.end_headers()
+            self.wfile.write(given)
+
+        do_GET = do_POST = answer  # noqa: N815  # names of http.server
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # name of http.server
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    record.port = server.server_address[1]
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield record
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def store2(port: int) -> InfluxStore:
+    given = {"type": "influx", "url": f"http://127.0.0.1:{port}", "org": "sample", "token": "made-up"}
+    return InfluxStore(InfluxStoreSettings.model_validate(given), CITY)
+
+
+def store1(port: int) -> Influx1Store:
+    given = {"type": "influx1", "url": f"http://127.0.0.1:{port}/", "username": "sample", "password": "made-up"}
+    return Influx1Store(Influx1StoreSettings.model_validate(given), CITY)
+
+
+@pytest.fixture(params=[store1, store2], ids=["1.x", "2.x"])
+def store(request: pytest.FixtureRequest, recorder: Recorder) -> Iterator[Store]:
+    opened: Store = request.param(recorder.port)
+    yield opened
+    opened.close()
+
+
+def test_a_batch_for_2_is_ready_made_lines_in_microseconds(recorder: Recorder) -> None:
+    store = store2(recorder.port)
+    store.write(BATCH)
+    store.close()
+    sent = recorder.last()
+    assert (sent.method, sent.path, sent.token) == ("POST", "/api/v2/write", "Token made-up")
+    assert sent.fields == {"org": ["sample"], "bucket": ["gridwhistle"], "precision": ["us"]}
+    assert sent.body.decode() == LINES
+
+
+def test_a_batch_for_1_says_u_because_us_would_be_read_as_nanoseconds(recorder: Recorder) -> None:
+    store = store1(recorder.port)
+    store.write(BATCH)
+    store.close()
+    sent = recorder.last()
+    assert (sent.method, sent.path) == ("POST", "/write")
+    assert sent.fields == {"db": ["gridwhistle"], "precision": ["u"]}
+    assert sent.token is not None
+    assert sent.token.startswith("Basic ")
+    assert sent.body.decode() == LINES
+
+
+def test_a_long_batch_goes_in_several_requests(store: Store, recorder: Recorder) -> None:
+    count = LINES_PER_REQUEST * 2 + 1
+    times = np.arange(count, dtype=np.int64)
+    zeros = np.zeros(count, np.int32)
+    store.write(ReadingBatch(zeros, times, times, times.astype(np.float64), zeros.astype(np.uint8)))
+    assert [request.body.count(b"\n") + 1 for request in recorder.requests] == [5000, 5000, 1]
+    assert b"".join(request.body for request in recorder.requests).count(b"sensor=") == count
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 413, 422])
+def test_a_refusal_is_permanent_and_says_what_the_server_said(store: Store, recorder: Recorder, status: int) -> None:
+    recorder.status, recorder.answer = status, b'{"error":"partial write: points beyond retention policy dropped=1"}'
+    with pytest.raises(PermanentError, match=rf"{status}.*points beyond retention policy dropped=1"):
+        store.write(BATCH)
+    assert len(recorder.requests) == 1
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
+def test_a_server_in_trouble_is_worth_another_try(store: Store, recorder: Recorder, status: int) -> None:
+    recorder.status, recorder.answer = status, b'{"message":"engine: cache-max-memory-size exceeded"}'
+    with pytest.raises(RetryableError, match=rf"{status}.*cache-max-memory-size"):
+        store.write(BATCH)
+    assert len(recorder.requests) == 1
+
+
+@pytest.mark.parametrize("make", [store1, store2], ids=["1.x", "2.x"])
+def test_a_server_that_is_not_there_is_worth_another_try(make: type[Store]) -> None:
+    store = make(free_port())  # type: ignore[call-arg]  # a function like a class
+    with pytest.raises(RetryableError, match="cannot be reached"):
+        store.write(BATCH)
+    with pytest.raises(RetryableError, match="cannot be reached"):
+        store.prepare()
+    store.close()
+
+
+def test_a_missing_bucket_is_created(recorder: Recorder) -> None:
+    recorder.status = 200
+    recorder.answers = [
+        {"buckets": []},
+        {"orgs": [{"id": "0123456789abcdef", "name": "sample"}]},
+        {"id": "1", "name": "gridwhistle", "retentionRules": []},
+    ]
+    store = store2(recorder.port)
+    store.prepare()
+    store.close()
+    made = recorder.last()
+    assert (made.method, made.path) == ("POST", "/api/v2/buckets")
+    assert json.loads(made.body)["name"] == "gridwhistle"
+    assert json.loads(made.body)["orgID"] == "0123456789abcdef"
+
+
+def test_a_server_without_buckets_makes_its_database_at_the_first_write(recorder: Recorder) -> None:
+    recorder.status, recorder.answer = 404, b'{"error":"not found"}'
+    store = store2(recorder.port)
+    store.prepare()
+    store.close()
+
+
+def test_a_wrong_token_is_named_at_the_start(recorder: Recorder) -> None:
+    recorder.status, recorder.answer = 401, b'{"message":"unauthorized access"}'
+    store = store2(recorder.port)
+    with pytest.raises(PermanentError, match=r"401.*unauthorized access"):
+        store.prepare()
+    store.close()
+
+
+def test_2_is_read_by_influxql_from_the_database_of_its_bucket(recorder: Recorder) -> None:
+    one = {"series": [{"columns": ["time", "count"], "values": [[7, 2]]}]}
+    thinned = {"series": [{"columns": ["time", "mean", "min", "max"], "values": [[7, 2.0, 1.0, 3.0]]}]}
+    recorder.status, recorder.answers = 200, [{"results": [one, one, one]}, {"results": [thinned]}]
+    store = store2(recorder.port)
+    assert store.series(0, 5, 2**62, 1).high.tolist() == [3.0]
+    store.close()
+    first, then = recorder.requests
+    assert (first.path, first.token) == ("/query", "Token made-up")
+    assert first.fields["db"] == ["gridwhistle"]
+    assert first.fields["epoch"] == ["u"]
+    assert "\"sensor\" = 'gas 1,a=b' AND time >= 5u AND time < 9223372036854775u" in first.fields["q"][0]
+    assert "fill(none)" in then.fields["q"][0]
+
+
+def test_an_error_inside_an_answer_is_not_passed_over(recorder: Recorder) -> None:
+    recorder.status, recorder.answer = 200, b'{"results":[{"error":"database not found: gridwhistle"}]}'
+    store = store1(recorder.port)
+    with pytest.raises(PermanentError, match="database not found"):
+        store.count()
+    store.close()
+
+
+@pytest.mark.parametrize("value", ["", "a\\b", "a\nb", "tail\\"])
+def test_an_id_that_line_protocol_cannot_carry_is_named(value: str) -> None:
+    with pytest.raises(ConfigurationError, match="cannot carry"):
+        escape_tag(value)
+
+
+def test_floats_are_written_so_that_they_come_back_the_same() -> None:
+    values = [0.1, 1e-300, 1.7976931348623157e308, 123456789.12345679, -0.0, 5e-324]
+    times = list(range(len(values)))
+    (body,) = LineFormatter(CITY).requests(ReadingBatch.of([0] * len(values), times, times, values, [0] * len(values)))
+    assert [float(line.split(b"value=")[1].split(b",")[0]) for line in body.splitlines()] == values
