@@ -202,7 +202,9 @@ class Progress:
     @property
     def share(self) -> float:
         """Part of the stretch of event time that is done, 0 to 1."""
-        return min(1.0, (self.time_us - self.from_us) / max(1, self.to_us - self.from_us))
+        if self.time_us >= self.to_us:
+            return 1.0
+        return max(0.0, (self.time_us - self.from_us) / (self.to_us - self.from_us))
 
 
 ProgressCallback = Callable[[Progress], None]

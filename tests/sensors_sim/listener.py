@@ -51,8 +51,11 @@ def listening(port: int) -> Iterator[Listener]:
             listener.heard.append((message.topic, json.loads(message.payload)))
             listener.changed.notify_all()
 
+    def on_connect(*_: Any) -> None:
+        client.subscribe("gridwhistle/#", qos=1)
+
     client.on_message = on_message
-    client.on_connect = lambda *_: client.subscribe("gridwhistle/#", qos=1)
+    client.on_connect = on_connect
     client.on_subscribe = lambda *_: subscribed.set()
     client.reconnect_delay_set(1, 1)
     client.connect("127.0.0.1", port)
