@@ -14,7 +14,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine, Select, Table, and_, create_engine, event, func, or_, select, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
 from alerting import tables
 from alerting.model import Alarm, EventState, FaultTicket, GridEvent, Subject, TicketState, TrailEntry
@@ -52,6 +52,24 @@ def _prepare_sqlite(engine: Engine) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
+def _engine(url: str) -> Engine:
+    try:
+        address = make_url(url)
+        sqlite = address.get_backend_name() == "sqlite"
+        engine = create_engine(address, pool_size=16, max_overflow=16)
+    except ArgumentError as error:
+        raise ConfigurationError("ledger.url cannot be read; expected one like sqlite:////var/ledger.sqlite") from error
+    except ImportError as error:
+        raise ConfigurationError(f"ledger.url: the driver for {address.drivername} is not installed") from error
+    if sqlite and address.database in (None, "", ":memory:"):
+        raise ConfigurationError(
+            f"ledger.url: {url} keeps nothing; expected a file, as in sqlite:////var/ledger.sqlite"
+        )
+    if sqlite:
+        _prepare_sqlite(engine)
+    return engine
+
+
 def _migrate(connection: Connection) -> None:
     config = Config()
     config.set_main_option("script_location", str(files("alerting") / "migrations"))
@@ -76,15 +94,7 @@ class Ledger:
 
         Raises ConfigurationError for an address that cannot be used, LedgerUnavailableError where nobody answers.
         """
-        address = make_url(url)
-        sqlite = address.get_backend_name() == "sqlite"
-        if sqlite and address.database in (None, "", ":memory:"):
-            raise ConfigurationError(
-                f"ledger.url: {url} keeps nothing; expected a file, as in sqlite:////var/ledger.db"
-            )
-        engine = create_engine(address, pool_size=16, max_overflow=16)
-        if sqlite:
-            _prepare_sqlite(engine)
+        engine = _engine(url)
         ledger = cls(engine)
         with ledger._exclusive() as connection:
             _migrate(connection)

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from alerting.model import CENTRE
 from alerting.responsible import Duty
+from config.city import Shift
 from config.clock import from_datetime
 from config.vocabulary import Category, Role
 from tests.alerting import support
@@ -110,7 +111,7 @@ shifts = st.builds(
     st.sampled_from([GAS, None]),
 )
 def test_the_line_is_never_empty_names_nobody_twice_and_keeps_the_two_trades_apart(
-    roster: list[support.Shift], at_s: int, where: str, category: Category | None
+    roster: list[Shift], at_s: int, where: str, category: Category | None
 ) -> None:
     line = Duty(support.city(roster=roster)).line_for(where, category, at_s * 1_000_000)
     names = [person.worker for person in line]

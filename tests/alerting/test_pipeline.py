@@ -1,0 +1,296 @@
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from alerting import tables
+from alerting.commands import Commands
+from alerting.events import OVER_TICKET_CLOSES_US, TELL_AGAIN_US
+from alerting.ledger import Ledger
+from alerting.model import CENTRE, Action, AlarmState, EventState, TicketState
+from alerting.pipeline import STAGES, Outcome, Pipeline
+from config.city import City
+from config.vocabulary import Severity
+from detectors.model import Condition, Nature, Phase, Verdict
+from tests.alerting import support
+from tests.alerting.support import HOUR_US, NOON_US, SECOND_US, cleared, verdict
+
+LATER_US = NOON_US + 60 * SECOND_US
+STUCK = verdict(0, condition=Condition.STUCK, nature=Nature.FAULT, severity=Severity.GENERAL)
+
+
+def worse(one: Verdict, at_us: int = LATER_US) -> Verdict:
+    return replace(one, phase=Phase.CHANGED, severity=Severity.EXTREME, at_us=at_us)
+
+
+def pushes(ledger: Ledger) -> list[tuple[str, str]]:
+    columns = tables.notifications.c
+    with ledger.read() as connection:
+        rows = connection.execute(select(columns.cause, columns.worker).order_by(columns.id)).all()
+    return [(cause, worker) for cause, worker in rows]
+
+
+def actions(ledger: Ledger) -> list[Action]:
+    return [entry.action for entry in ledger.trail()]
+
+
+def everything(ledger: Ledger) -> tuple[object, ...]:
+    with ledger.read() as connection:
+        return tuple(connection.execute(select(table)).all() for table in tables.metadata.sorted_tables)
+
+
+def test_a_leak_opens_one_event_with_the_person_on_duty_and_the_department(pipeline: Pipeline, ledger: Ledger) -> None:
+    outcome = pipeline.handle([verdict(0)], NOON_US + 5)
+    assert outcome == Outcome(raised=1, events_opened=1, told=1)
+    event = ledger.event(1)
+    assert event is not None
+    assert event.code == "GW-20260131-0001"
+    assert [person.worker for person in event.line] == ["worker-1", "deputy-1", "leader-1", "officer-1", CENTRE]
+    assert (event.department, event.grid, event.city_version) == ("gas", "G1", "v1")
+    assert (event.state, event.severity, event.over) == (EventState.DISPATCHED, Severity.MAJOR, False)
+    assert (event.opened_us, event.started_us) == (NOON_US + 5, NOON_US)
+    assert [(alarm.sensor_id, alarm.event_id) for alarm in event.alarms] == [("s0-ch4", 1)]
+    assert actions(ledger) == [Action.ALARM_RAISED, Action.EVENT_OPENED]
+    assert pushes(ledger) == [("event_opened", "worker-1")]
+
+
+def test_the_same_verdict_again_changes_nothing_at_all(pipeline: Pipeline, ledger: Ledger) -> None:
+    pipeline.handle([verdict(0), STUCK], NOON_US)
+    before = everything(ledger)
+    outcome = pipeline.handle([verdict(0), STUCK], LATER_US)
+    assert outcome == Outcome(ignored={"same_again": 2})
+    assert everything(ledger) == before
+
+
+def test_neighbours_in_one_call_or_in_two_share_one_event(pipeline: Pipeline, ledger: Ledger) -> None:
+    pipeline.handle([verdict(0), verdict(1)], NOON_US)
+    assert len(ledger.events()) == 1
+    pipeline.handle([verdict(10), verdict(2)], LATER_US)
+    assert [len(one.alarms) for one in (ledger.event(1), ledger.event(2), ledger.event(3)) if one] == [2, 1, 1]
+
+
+def test_a_further_sensor_of_life_safety_is_told_and_of_others_not(pipeline: Pipeline, ledger: Ledger) -> None:
+    pipeline.handle([verdict(0), verdict(3)], NOON_US)
+    pipeline.handle([verdict(1), verdict(4)], LATER_US)
+    assert [cause for cause, _ in pushes(ledger)] == ["event_opened", "event_opened", "event_wider"]
+
+
+def test_a_graver_level_is_told_again_and_a_milder_one_does_not_lower_the_event(
+    pipeline: Pipeline, ledger: Ledger
+) -> None:
+    pipeline.handle([verdict(0)], NOON_US)
+    assert pipeline.handle([worse(verdict(0))], LATER_US) == Outcome(changed=1, told=1)
+    milder = replace(verdict(0), phase=Phase.CHANGED, severity=Severity.MAJOR, at_us=LATER_US + SECOND_US)
+    assert pipeline.handle([milder], LATER_US + SECOND_US) == Outcome(changed=1)
+    event = ledger.event(1)
+    assert event is not None
+    assert (event.severity, event.alarms[0].severity) == (Severity.EXTREME, Severity.MAJOR)
+    assert pushes(ledger) == [("event_opened", "worker-1"), ("event_worse", "worker-1")]
+
+
+def test_an_event_is_over_when_the_last_alarm_clears_and_waits_for_a_person(pipeline: Pipeline, ledger: Ledger) -> None:
+    pipeline.handle([verdict(0), verdict(1)], NOON_US)
+    pipeline.handle([cleared(verdict(0), LATER_US)], LATER_US)
+    assert not ledger.events()[0].over
+    pipeline.handle([cleared(verdict(1), LATER_US)], LATER_US)
+    event = ledger.events()[0]
+    assert (event.over, event.state) == (True, EventState.DISPATCHED)
+    assert actions(ledger)[-2:] == [Action.ALARM_CLEARED, Action.EVENT_OVER]
+
+
+@pytest.mark.parametrize("rest_us", [HOUR_US, 40 * 24 * HOUR_US])
+def test_an_alarm_that_returns_joins_its_open_event_however_late(
+    pipeline: Pipeline, ledger: Ledger, rest_us: int
+) -> None:
+    pipeline.handle([verdict(0)], NOON_US)
+    pipeline.handle([cleared(verdict(0), LATER_US)], LATER_US)
+    again_us = LATER_US + rest_us
+    outcome = pipeline.handle([verdict(0, at_us=again_us)], again_us)
+    assert (outcome.raised, outcome.events_opened, outcome.told) == (1, 0, 1)
+    event = ledger.event(1)
+    assert event is not None
+    assert (event.over, len(event.alarms)) == (False, 2)
+    assert pushes(ledger)[-1] == ("event_again", "worker-1")
+
+
+def test_a_crowd_that_returns_after_a_moment_is_not_told_again_but_after_ten_minutes_it_is(pipeline: Pipeline) -> None:
+    pipeline.handle([verdict(10)], NOON_US)
+    pipeline.handle([cleared(verdict(10), LATER_US)], LATER_US)
+    soon_us = LATER_US + SECOND_US
+    assert pipeline.handle([verdict(10, at_us=soon_us)], soon_us).told == 0
+    pipeline.handle([cleared(verdict(10), soon_us + 1)], soon_us + 1)
+    late_us = soon_us + 1 + TELL_AGAIN_US
+    assert pipeline.handle([verdict(10, at_us=late_us)], late_us).told == 1
+
+
+def test_a_leak_raised_and_cleared_in_one_call_still_calls_somebody(pipeline: Pipeline, ledger: Ledger) -> None:
+    outcome = pipeline.handle([verdict(0), cleared(verdict(0), LATER_US)], LATER_US)
+    assert (outcome.raised, outcome.cleared, outcome.events_opened, outcome.told) == (1, 1, 1, 1)
+    assert ledger.events()[0].over
+    assert actions(ledger)[-2:] == [Action.EVENT_OPENED, Action.EVENT_OVER]
+
+
+def test_what_is_not_told_apart_yet_is_kept_and_calls_nobody_until_it_is(pipeline: Pipeline, ledger: Ledger) -> None:
+    unknown = verdict(3, condition=Condition.UNUSUAL, nature=Nature.UNKNOWN)
+    assert pipeline.handle([unknown], NOON_US) == Outcome(raised=1)
+    assert [alarm.state for alarm in ledger.alarms(standing=True)] == [AlarmState.RAISED]
+    known = replace(unknown, phase=Phase.CHANGED, nature=Nature.EVENT, at_us=LATER_US)
+    assert pipeline.handle([known], LATER_US) == Outcome(changed=1, events_opened=1, told=1)
+
+
+def test_a_gas_limit_calls_the_grid_although_it_may_be_the_sensor(pipeline: Pipeline) -> None:
+    assert pipeline.handle([verdict(0, nature=Nature.UNKNOWN)], NOON_US).events_opened == 1
+
+
+def test_an_unknown_that_ends_unexplained_leaves_no_case(pipeline: Pipeline, ledger: Ledger) -> None:
+    unknown = verdict(3, condition=Condition.UNUSUAL, nature=Nature.UNKNOWN)
+    pipeline.handle([unknown], NOON_US)
+    assert pipeline.handle([cleared(unknown, LATER_US)], LATER_US) == Outcome(cleared=1)
+    assert (ledger.events(), ledger.tickets(), ledger.open_conditions()) == ([], [], set())
+
+
+def test_faults_of_one_sensor_share_one_ticket_and_never_touch_the_grid(pipeline: Pipeline, ledger: Ledger) -> None:
+    spiking = replace(STUCK, condition=Condition.SPIKING)
+    assert pipeline.handle([STUCK], NOON_US) == Outcome(raised=1, tickets_opened=1, told=1)
+    assert pipeline.handle([spiking], LATER_US) == Outcome(raised=1)
+    ticket = ledger.ticket(1)
+    assert ticket is not None
+    assert (ticket.code, ticket.sensor_id, ticket.state) == ("FT-20260131-0001", "s0-ch4", TicketState.OPEN)
+    assert ticket.due_us - ticket.opened_us == 24 * HOUR_US
+    assert [person.worker for person in ticket.line] == ["fitter-1", "fitter-2", CENTRE]
+    assert {alarm.condition for alarm in ticket.alarms} == {Condition.STUCK, Condition.SPIKING}
+    assert (ledger.events(), pushes(ledger)) == ([], [("ticket_opened", "fitter-1")])
+
+
+def test_an_event_that_turns_out_to_be_a_fault_is_over_and_gets_a_ticket(pipeline: Pipeline, ledger: Ledger) -> None:
+    unusual = verdict(3, condition=Condition.UNUSUAL)
+    pipeline.handle([unusual], NOON_US)
+    outcome = pipeline.handle([replace(unusual, phase=Phase.CHANGED, nature=Nature.FAULT, at_us=LATER_US)], LATER_US)
+    assert (outcome.changed, outcome.tickets_opened) == (1, 1)
+    assert ledger.events()[0].over
+    assert ledger.trail(event_id=1)[-1].detail["why"] == "sensor_fault"
+    alarm = ledger.alarms()[0]
+    assert (alarm.event_id, alarm.ticket_id) == (1, 1)
+
+
+def test_a_ticket_that_stays_over_for_an_hour_closes_by_itself(pipeline: Pipeline, ledger: Ledger) -> None:
+    pipeline.handle([STUCK], NOON_US)
+    pipeline.handle([cleared(STUCK, LATER_US)], LATER_US)
+    assert ledger.tickets()[0].over
+    assert pipeline.handle([], LATER_US + OVER_TICKET_CLOSES_US - 1) == Outcome()
+    assert pipeline.handle([], LATER_US + OVER_TICKET_CLOSES_US) == Outcome(tickets_closed=1)
+    assert (ledger.tickets()[0].state, ledger.tickets()[0].closed_by) == (TicketState.CLOSED, "system")
+    assert ledger.trail()[-1].detail["why"] == "stayed_over"
+
+
+def test_a_fault_that_returns_within_the_hour_keeps_its_ticket(pipeline: Pipeline, ledger: Ledger) -> None:
+    pipeline.handle([STUCK], NOON_US)
+    pipeline.handle([cleared(STUCK, LATER_US)], LATER_US)
+    again_us = LATER_US + OVER_TICKET_CLOSES_US
+    assert pipeline.handle([replace(STUCK, at_us=again_us)], again_us) == Outcome(raised=1)
+    assert (len(ledger.tickets()), ledger.tickets()[0].over) == (1, False)
+    assert pipeline.handle([], again_us + HOUR_US) == Outcome()
+
+
+def test_the_hour_is_kept_over_a_restart(pipeline: Pipeline, ledger: Ledger, city: City) -> None:
+    pipeline.handle([STUCK], NOON_US)
+    pipeline.handle([cleared(STUCK, LATER_US)], LATER_US)
+    assert Pipeline(ledger, city).handle([], LATER_US + HOUR_US).tickets_closed == 1
+
+
+def test_a_closed_event_is_not_reopened_by_its_standing_alarm_but_a_graver_level_opens_another(
+    pipeline: Pipeline, ledger: Ledger, commands: Commands
+) -> None:
+    pipeline.handle([verdict(0)], NOON_US)
+    commands.close(1, actor="admin", now_us=NOON_US + 1)
+    closed = ledger.event(1)
+    milder = replace(verdict(0), phase=Phase.CHANGED, severity=Severity.LARGER, at_us=NOON_US + SECOND_US)
+    assert pipeline.handle([milder], NOON_US + SECOND_US) == Outcome(changed=1)
+    assert pipeline.handle([worse(verdict(0))], LATER_US) == Outcome(changed=1, events_opened=1, told=1)
+    second, first = ledger.events()
+    assert (second.code, second.severity, second.state) == (
+        "GW-20260131-0002",
+        Severity.EXTREME,
+        EventState.DISPATCHED,
+    )
+    assert closed is not None
+    assert first == replace(closed, alarms=())
+
+
+def test_the_alarm_of_a_closed_event_clears_without_touching_it(
+    pipeline: Pipeline, ledger: Ledger, commands: Commands
+) -> None:
+    pipeline.handle([verdict(0)], NOON_US)
+    commands.close(1, actor="admin", now_us=NOON_US + 1)
+    before = ledger.events()
+    assert pipeline.handle([cleared(verdict(0), LATER_US)], LATER_US) == Outcome(cleared=1)
+    assert ledger.events() == before
+
+
+def test_the_running_number_begins_anew_every_local_day(pipeline: Pipeline, ledger: Ledger) -> None:
+    pipeline.handle([verdict(0), verdict(2)], NOON_US)
+    midnight_us = NOON_US + 12 * HOUR_US
+    pipeline.handle([verdict(10, at_us=midnight_us)], midnight_us)
+    assert [event.code for event in ledger.events()] == ["GW-20260201-0001", "GW-20260131-0002", "GW-20260131-0001"]
+
+
+def test_a_value_that_is_not_known_is_kept_as_such(pipeline: Pipeline, ledger: Ledger) -> None:
+    silent = verdict(0, condition=Condition.SILENT, nature=Nature.FAULT, value=float("nan"))
+    pipeline.handle([silent], NOON_US)
+    kept = ledger.alarms()[0]
+    assert kept.value != kept.value  # NaN
+    assert (kept.expected_low, kept.score) == (float("-inf"), float("inf"))
+
+
+def test_a_restart_knows_what_stands(pipeline: Pipeline, ledger: Ledger, tmp_path: Path) -> None:
+    pipeline.handle([verdict(0), STUCK, verdict(2)], NOON_US)
+    pipeline.handle([cleared(verdict(2), LATER_US)], LATER_US)
+    again = support.reopen(ledger, tmp_path)
+    assert again.open_conditions() == {("s0-ch4", Condition.HIGH), ("s0-ch4", Condition.STUCK)}
+    again.close()
+
+
+def test_nothing_to_do_does_not_even_ask_the_ledger(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    def asked(_: Ledger) -> None:
+        raise AssertionError("the ledger was asked")
+
+    monkeypatch.setattr(Ledger, "write", asked)
+    monkeypatch.setattr(Ledger, "read", asked)
+    assert pipeline.handle([], NOON_US) == Outcome()
+    with pytest.raises(AssertionError):
+        pipeline.handle([verdict(0)], NOON_US)
+
+
+def test_a_stage_that_fails_leaves_nothing_behind(ledger: Ledger, city: City, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(_: object) -> None:
+        raise RuntimeError("made up")
+
+    pipeline, before = Pipeline(ledger, city), everything(ledger)
+    monkeypatch.setattr("alerting.pipeline.STAGES", (*STAGES, fails))
+    with pytest.raises(RuntimeError, match="made up"):
+        pipeline.handle([verdict(0)], NOON_US)
+    assert everything(ledger) == before
+
+
+async def test_verdicts_and_commands_from_many_threads_at_once_lose_nothing(
+    pipeline: Pipeline, ledger: Ledger, commands: Commands
+) -> None:
+    pipeline.handle([verdict(0)], NOON_US)
+
+    def write_notes(who: int) -> None:
+        for turn in range(10):
+            commands.note(1, f"{who}.{turn}", actor=f"a{who}", now_us=NOON_US)
+
+    def judge() -> None:
+        for turn in range(1, 21):
+            at_us = NOON_US + turn * SECOND_US
+            one = verdict(0, at_us=NOON_US) if turn % 2 == 0 else cleared(verdict(0), at_us)
+            pipeline.handle([replace(one, at_us=at_us)], at_us)
+
+    await asyncio.gather(*(asyncio.to_thread(write_notes, who) for who in range(3)), asyncio.to_thread(judge))
+    trail = ledger.trail()
+    assert [entry.id for entry in trail] == list(range(1, len(trail) + 1))
+    assert sum(entry.action is Action.EVENT_NOTE for entry in trail) == 30
+    assert sum(entry.action is Action.ALARM_CLEARED for entry in trail) == 10
