@@ -88,6 +88,11 @@ class Publisher:
         self._close()
 
     @property
+    def in_flight(self) -> int:
+        """Most messages that may wait for their PUBACK: ours or the broker's wish, whichever is smaller."""
+        return self._in_flight
+
+    @property
     def _address(self) -> str:
         return f"{self._broker.host}:{self._broker.port}"
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import signal
+import sys
 import threading
 from collections import Counter
 from pathlib import Path
@@ -15,7 +17,7 @@ from sensors_sim.publish import Broker, Progress, Publisher, Stopped, run_simula
 from sensors_sim.wire import Message
 from tests.sensors_sim.cities import LIVELY, make_city
 from tests.sensors_sim.listener import listening
-from tests.support.servers import free_port, mosquitto
+from tests.support.servers import Server, free_port, mosquitto
 
 START_US = 1_780_000_000_000_000
 SMALL = make_city(LIVELY, side=2)
@@ -165,3 +167,67 @@ def test_a_publisher_that_is_told_to_stop_says_so(tmp_path: Path) -> None:
         stop.set()
         with pytest.raises(Stopped):
             publisher.drain()
+
+
+@pytest.mark.broker
+async def test_a_broker_that_wants_few_messages_in_flight_gets_no_more(tmp_path: Path) -> None:
+    storage = "max_inflight_messages 3\nlog_type all"
+    with mosquitto(tmp_path, extra=storage) as broker, listening(broker.port) as listener:
+        result = await run_simulation(SMALL, 3, 2, speed=None, start_us=START_US, port=broker.port, clock=False)
+        await asyncio.to_thread(listener.wait_for_readings, result.readings_sent)
+    assert Counter(listener.readings()) == expected(3, 2)
+    assert "receive maximum exceeded" not in (tmp_path / "server.log").read_text().lower()
+
+
+@pytest.mark.broker
+def test_at_most_so_many_messages_wait_for_their_acknowledgement(tmp_path: Path) -> None:
+    with (
+        mosquitto(tmp_path, extra="max_inflight_messages 3") as broker,
+        Publisher(Broker(port=broker.port)) as publisher,
+    ):
+        assert publisher.in_flight == 3
+    with mosquitto(tmp_path) as broker, Publisher(Broker(port=broker.port), in_flight=7) as publisher:
+        assert publisher.in_flight == 7
+
+
+@pytest.mark.broker
+def test_a_broker_that_acknowledges_nothing_is_given_up_with_the_number_missing(tmp_path: Path) -> None:
+    with (
+        mosquitto(tmp_path) as broker,
+        Publisher(Broker(port=broker.port), patience_s=0.5) as publisher,
+    ):
+        publisher.publish(Message("gridwhistle/readings/a", b"{}", 1))
+        publisher.drain()
+        assert broker.process is not None
+        broker.process.send_signal(signal.SIGSTOP)
+        try:
+            publisher.publish(Message("gridwhistle/readings/a", b"{}", 1))
+            with pytest.raises(RetryableError, match=r"acknowledged nothing for 0\.5 s; 1 of 2 messages may not"):
+                publisher.drain()
+        finally:
+            broker.process.send_signal(signal.SIGCONT)
+
+
+AMQTT = """
+import asyncio, sys
+from amqtt.broker import Broker
+plugins = {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}}
+async def main():
+    listeners = {"default": {"type": "tcp", "bind": "127.0.0.1:" + sys.argv[1]}}
+    await Broker({"listeners": listeners, "plugins": plugins}).start()
+    await asyncio.Event().wait()
+asyncio.run(main())
+"""
+
+
+async def test_a_broker_that_knows_only_mqtt_3_gets_everything_too(tmp_path: Path) -> None:
+    port = free_port()
+    server = Server([sys.executable, "-c", AMQTT, str(port)], port, tmp_path)
+    server.start()
+    try:
+        with listening(port) as listener:
+            result = await run_simulation(SMALL, 3, 1, speed=None, start_us=START_US, port=port, pack=10)
+            await asyncio.to_thread(listener.wait_for_readings, result.readings_sent)
+        assert Counter(listener.readings()) == expected(3, 1)
+    finally:
+        server.stop()
