@@ -1,6 +1,7 @@
 """Every setting as one row of a table, read from the schema: for the documentation and for messages about mistakes."""
 
 import json
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -134,7 +135,7 @@ def settings_table(model: type[BaseModel] = Settings, above: Key = (), variant: 
 
 
 def settings_markdown() -> str:
-    """The tables of docs/settings.md."""
+    """Tables of every setting, a section each."""
     lines: list[str] = []
     section: tuple[Key, str | None] | None = None
     for setting in settings_table():
@@ -146,6 +147,7 @@ def settings_markdown() -> str:
             lines += ["| setting | environment | default | allowed | what it is |", "| --- | --- | --- | --- | --- |"]
         default = "must be set" if setting.required else (f"`{setting.default}`" if setting.default else "none")
         what = setting.field.description or "which of the stores"
+        what = what.replace("<", "&lt;").replace("|", "\\|")
         lines.append(f"| `{setting.key[-1]}` | `{setting.environment}` | {default} | {setting.allowed} | {what} |")
     return "\n".join(lines).strip() + "\n"
 
@@ -156,6 +158,7 @@ def settings_sample(city: str) -> str:
         "# The settings of gridwhistle. A line that begins with # names the default; take the # away to change it.",
         "# Any of them can be set by an environment variable too, which goes before the file: [mqtt] host is",
         f"# {ENVIRONMENT_PREFIX}MQTT__HOST. Relative paths are seen from this file. An unknown name stops the start.",
+        "",
     ]
     section: tuple[Key, str | None] = ((), None)
     for setting in settings_table():
@@ -169,3 +172,19 @@ def settings_sample(city: str) -> str:
         hidden = "" if setting.key == ("city",) or (setting.key[-1], setting.variant) == ("type", "local") else "# "
         lines += [f"# {what} ({setting.allowed})".replace("`", ""), f"{hidden}{setting.key[-1]} = {value}"]
     return "\n".join(lines) + "\n"
+
+
+_BEGIN, _END = "<!-- every setting -->", "<!-- end -->"
+
+
+def in_document(document: str) -> str:
+    """A Markdown document with the tables of every setting between its two marks."""
+    before, _, rest = document.partition(_BEGIN)
+    _, _, after = rest.partition(_END)
+    return f"{before}{_BEGIN}\n\n{settings_markdown()}\n{_END}{after}"
+
+
+if __name__ == "__main__":  # python -m config.settings_table docs/settings.md
+    for name in sys.argv[1:]:
+        path = Path(name)
+        path.write_text(in_document(path.read_text(encoding="utf-8")), encoding="utf-8")
