@@ -1,5 +1,6 @@
 """The embedded store: DuckDB in one file, no server needed."""
 
+import contextlib
 import threading
 from pathlib import Path
 
@@ -20,6 +21,10 @@ CREATE TABLE IF NOT EXISTS readings (
 );
 """
 _NEVER = np.iinfo(np.int64).min
+_OPTIONS: dict[str, str | bool | int | float | list[str]] = {
+    "memory_limit": "2GB"
+}  # the default takes 80 % of the machine, which is not ours alone
+_REFUSALS = (duckdb.DataError, duckdb.IntegrityError, duckdb.ProgrammingError, duckdb.NotSupportedError)
 
 _INSERT_NEW = "INSERT INTO readings SELECT * FROM batch"
 _INSERT_UNSEEN = """
@@ -68,15 +73,15 @@ class DuckdbStore:
             return
         self._path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            self._connection = duckdb.connect(str(self._path))
+            self._connection = duckdb.connect(str(self._path), config=_OPTIONS)
             self._connection.execute(_SCHEMA)
             self._learn_sensors(self._connection)
-        except duckdb.IOException as error:
-            self.close()
-            raise RetryableError(f"{self._path}: {error}") from error
-        except duckdb.Error as error:
+        except _REFUSALS as error:
             self.close()
             raise PermanentError(f"{self._path}: {error}") from error
+        except duckdb.Error as error:
+            self.close()
+            raise RetryableError(f"{self._path}: {error}") from error
 
     def _learn_sensors(self, connection: duckdb.DuckDBPyConnection) -> None:
         rows = connection.execute("SELECT number, id FROM sensors").fetchall()
@@ -102,10 +107,12 @@ class DuckdbStore:
 
     def write(self, batch: ReadingBatch) -> None:
         """See Store.write. Durable when it returns: DuckDB syncs its log to disk at every commit."""
-        connection = self._open()
         if len(batch) == 0:
             return
         with self._writing:
+            if self._connection is None:
+                self.prepare()
+            connection = self._open()
             batch = batch.take(~repeats_within(batch.sensor, batch.event_us))
             sensor = self._number[batch.sensor]
             fresh = batch.event_us > self._newest[sensor]
@@ -119,19 +126,35 @@ class DuckdbStore:
                 }
             )
             try:
-                connection.begin()
-                try:
-                    self._insert(connection, columns.filter(pa.array(fresh)), unseen=False)
-                    self._insert(connection, columns.filter(pa.array(~fresh)), unseen=True)
-                    connection.commit()
-                except BaseException:
-                    connection.rollback()
-                    raise
-            except (duckdb.IOException, duckdb.OperationalError) as error:
-                raise RetryableError(f"{self._path}: {error}") from error
-            except duckdb.Error as error:
+                self._write(connection, columns.filter(pa.array(fresh)), columns.filter(pa.array(~fresh)))
+            except _REFUSALS as error:
                 raise PermanentError(f"{self._path}: {error}") from error
+            except duckdb.Error as error:
+                # A full disk, a file taken away, a failure after which DuckDB wants the file opened anew.
+                self._reopen_if_broken()
+                raise RetryableError(f"{self._path}: {error}") from error
             np.maximum.at(self._newest, sensor, batch.event_us)
+
+    def _write(self, connection: duckdb.DuckDBPyConnection, fresh: pa.Table, unsure: pa.Table) -> None:
+        connection.begin()
+        try:
+            self._insert(connection, fresh, unseen=False)
+            self._insert(connection, unsure, unseen=True)
+            connection.commit()
+        except BaseException:
+            with contextlib.suppress(duckdb.Error):  # a commit that failed has rolled back by itself
+                connection.rollback()
+            raise
+
+    def _reopen_if_broken(self) -> None:
+        """Open the file anew where the connection is of no more use; at the latest the next write tries again."""
+        try:
+            if self._connection is not None:
+                self._connection.execute("SELECT 1").fetchall()
+        except duckdb.Error:
+            self.close()
+            with contextlib.suppress(RetryableError):
+                self.prepare()
 
     @staticmethod
     def _insert(connection: duckdb.DuckDBPyConnection, columns: pa.Table, *, unseen: bool) -> None:

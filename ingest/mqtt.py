@@ -84,7 +84,7 @@ class MqttReceiver:
         self._counters = {"received": 0, "redelivered": 0, "acknowledged": 0, "stale_acks": 0, "pauses": 0}
         self._stopping = threading.Event()
         self._failure: BaseException | None = None
-        self._wake_reader, self._wake_writer = socket.socketpair()
+        self._wake: tuple[socket.socket, socket.socket] | None = None  # to read in the thread, to write from outside
         self._wake_at = 1
         self._signalled = False
         self._last_problem = ""
@@ -133,8 +133,9 @@ class MqttReceiver:
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
-        self._wake_reader.setblocking(False)
-        self._wake_writer.setblocking(False)
+        self._wake = socket.socketpair()
+        for end in self._wake:
+            end.setblocking(False)
         self._disconnected_since_us = self._clock.now_us()
         self._thread = threading.Thread(target=self._run, name="mqtt-receiver", daemon=True)
         self._thread.start()
@@ -148,8 +149,9 @@ class MqttReceiver:
         if self._thread is not None:
             await asyncio.to_thread(self._thread.join)
         self._ready.set()
-        self._wake_reader.close()
-        self._wake_writer.close()
+        ends, self._wake = self._wake, None
+        for end in ends or ():
+            end.close()
 
     async def batches(self) -> AsyncIterator[list[Message]]:
         """Yield messages in order of receipt, at least one at a time, until the context ends. One reader only.
@@ -189,14 +191,16 @@ class MqttReceiver:
     def acknowledge(self, messages: Sequence[Message]) -> None:
         """Tell the broker that these messages are safe. Returns at once; the network thread sends it.
 
-        Messages of an ended connection are passed over: the broker sends them again on the new one.
+        Messages of an ended connection are passed over: the broker sends them again on the new one. So are all once the
+        context has ended.
         """
         self._acks.extend(message.token for message in messages if message.token)
         self._wake_network()
 
     def _wake_network(self) -> None:
-        with contextlib.suppress(BlockingIOError):  # full: it is awake already
-            self._wake_writer.send(b"\0")
+        if self._wake is not None:
+            with contextlib.suppress(BlockingIOError):  # full: it is awake already
+                self._wake[1].send(b"\0")
 
     # From here on: the network thread.
 
@@ -288,14 +292,16 @@ class MqttReceiver:
     def _wait_for_work(self, sock: Any, *, reading: bool, writing: bool) -> bool:
         """Sleep until there is something to do; True if the broker sent something."""
         events = (selectors.EVENT_READ if reading else 0) | (selectors.EVENT_WRITE if writing else 0)
+        wake = self._wake[0] if self._wake is not None else None
         with selectors.DefaultSelector() as selector:
-            selector.register(self._wake_reader, selectors.EVENT_READ)
+            if wake is not None:
+                selector.register(wake, selectors.EVENT_READ)
             if events:
                 selector.register(sock, events)
             ready = {key.fileobj: mask for key, mask in selector.select(_TICK_S)}
-        if self._wake_reader in ready:
+        if wake is not None and wake in ready:
             with contextlib.suppress(BlockingIOError):
-                self._wake_reader.recv(4096)
+                wake.recv(4096)
         return bool(ready.get(sock, 0) & selectors.EVENT_READ)
 
     def _read(self, client: paho.Client, connection: "_Connection") -> None:
