@@ -55,18 +55,18 @@ def _prepare_sqlite(engine: Engine) -> None:
 def _engine(url: str) -> Engine:
     try:
         address = make_url(url)
-        sqlite = address.get_backend_name() == "sqlite"
-        engine = create_engine(address, pool_size=16, max_overflow=16)
+        if address.get_backend_name() != "sqlite":
+            return create_engine(address, pool_size=16, max_overflow=16)
     except ArgumentError as error:
         raise ConfigurationError("ledger.url cannot be read; expected one like sqlite:////var/ledger.sqlite") from error
     except ImportError as error:
         raise ConfigurationError(f"ledger.url: the driver for {address.drivername} is not installed") from error
-    if sqlite and address.database in (None, "", ":memory:"):
+    if address.database in (None, "", ":memory:"):
         raise ConfigurationError(
             f"ledger.url: {url} keeps nothing; expected a file, as in sqlite:////var/ledger.sqlite"
         )
-    if sqlite:
-        _prepare_sqlite(engine)
+    engine = create_engine(address, pool_size=16, max_overflow=16)
+    _prepare_sqlite(engine)
     return engine
 
 
