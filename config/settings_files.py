@@ -136,8 +136,12 @@ def read_settings(
         try:
             settings = Settings.model_validate(merged.tree)
         except ValidationError as error:
-            for details in error.errors(include_url=False):
-                _write_down(details, merged)
+            mistakes = error.errors(include_url=False)
+            places = [details["loc"] for details in mistakes]
+            for details in mistakes:
+                inside = any(place[: len(details["loc"])] == details["loc"] != place for place in places)
+                if not inside:  # a list is told to be too short only because its entries are wrong
+                    _write_down(details, merged)
     return SettingsReport(None if log.broken else settings, log.all())
 
 
