@@ -78,9 +78,9 @@ class LiveFeed:
             reached = newest if after is None or after > newest else after
             yield self._heartbeat(newest)
             while not reader.stop.is_set():
+                messages = await to_thread.run_sync(self.messages, reached)
                 if await account_of(self._ports, token) is None:
                     return
-                messages = await to_thread.run_sync(self.messages, reached)
                 for number, action, data in messages:
                     if reader.stop.is_set():
                         return

@@ -19,6 +19,7 @@ _DESCRIPTION = (
 @router.get(
     "/live",
     operation_id="listen",
+    status_code=200,
     response_class=LiveResponse,
     description=_DESCRIPTION,
     responses=SIGNED_IN | {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},

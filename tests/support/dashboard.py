@@ -1,9 +1,11 @@
 """A dashboard on real parts: the example district, a ledger in SQLite, the alert path, readings in DuckDB."""
 
 import asyncio
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -99,7 +101,12 @@ class Desk:
 def verdict_of(sensor: Sensor, value: float, severity: Severity, at_us: int, phase: Phase = Phase.RAISED) -> Verdict:
     """A limit passed, or over again, as the limit detector says it."""
     threshold = 25.0
-    params = {"value": value, "unit": f" {sensor.unit}", "threshold": threshold, "source": "GB/T 50493-2019"}
+    params: dict[str, str | float | int] = {
+        "value": value,
+        "unit": f" {sensor.unit}",
+        "threshold": threshold,
+        "source": "GB/T 50493-2019",
+    }
     step = "cleared" if phase is Phase.CLEARED else "raised"
     return Verdict(
         sensor=sensor.index,
@@ -118,17 +125,33 @@ def verdict_of(sensor: Sensor, value: float, severity: Severity, at_us: int, pha
     )
 
 
+@cache
+def example_city() -> City:
+    return load_city(DISTRICT)
+
+
+@cache
+def fresh_ledger() -> bytes:
+    """A ledger that knows one account, as its file: building one costs more than most tests."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "ledger.sqlite"
+        ledger = Ledger.open(f"sqlite:///{path}")
+        Accounts(ledger, session_hours=1).create(ACCOUNT, PASSWORD, actor="tests", now_us=START_US)
+        ledger.close()
+        return path.read_bytes()
+
+
 @contextmanager
 def desk(folder: Path, settings: DashboardSettings | None = None, language: Language = Language.ZH) -> Iterator[Desk]:
     """Build the parts inside a running loop. One account exists: ACCOUNT with PASSWORD."""
     settings = settings or DashboardSettings(port=0)
-    city = load_city(DISTRICT)
+    city = example_city()
+    (folder / "ledger.sqlite").write_bytes(fresh_ledger())
     ledger = Ledger.open(f"sqlite:///{folder / 'ledger.sqlite'}")
     store = DuckdbStore(folder / "readings.duckdb", city)
     store.prepare()
     clock, session_clock = FollowingClock(START_US), FollowingClock(START_US)
     accounts = Accounts(ledger, session_hours=settings.session_hours)
-    accounts.create(ACCOUNT, PASSWORD, actor="tests", now_us=START_US)
     bell = Bell(ledger.last_trail_id())
     ledger.subscribe(bell.ring)
     count = len(city.sensors)

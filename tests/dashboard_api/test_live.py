@@ -1,0 +1,194 @@
+import asyncio
+import json
+import signal
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+from fastapi import FastAPI
+
+from alerting.model import Action
+from config.errors import ConfigurationError
+from config.settings import DashboardSettings
+from dashboard_api import live
+from dashboard_api.server import serve
+from tests.support.dashboard import ACCOUNT, PASSWORD, Desk
+
+PATIENCE_S = 10
+
+
+@pytest_asyncio.fixture
+async def url(app: FastAPI) -> AsyncIterator[str]:
+    async with serve(app, DashboardSettings(port=0)) as address:
+        yield address
+
+
+@pytest_asyncio.fixture
+async def listener(url: str) -> AsyncIterator[httpx.AsyncClient]:
+    """A program with a token, talking to a real server."""
+    async with httpx.AsyncClient(base_url=url, timeout=PATIENCE_S) as client:
+        answer = await client.post("/api/v1/session", json={"name": ACCOUNT, "password": PASSWORD, "token": True})
+        client.headers["Authorization"] = f"Bearer {answer.json()['token']}"
+        yield client
+
+
+@asynccontextmanager
+async def listening(client: httpx.AsyncClient, **kwargs: Any) -> AsyncIterator[AsyncIterator[dict[str, Any]]]:
+    async with client.stream("GET", "/api/v1/live", **kwargs) as answer:
+        assert answer.status_code == 200
+        assert answer.headers["Content-Type"].startswith("text/event-stream")
+        assert "Content-Encoding" not in answer.headers
+        yield messages(answer)
+
+
+async def messages(answer: httpx.Response) -> AsyncIterator[dict[str, Any]]:
+    message: dict[str, Any] = {}
+    async for line in answer.aiter_lines():
+        if line:
+            name, _, value = line.partition(": ")
+            message[name] = json.loads(value) if name == "data" else value
+        elif message:
+            yield message
+            message = {}
+
+
+async def take(stream: AsyncIterator[dict[str, Any]], count: int) -> list[dict[str, Any]]:
+    async with asyncio.timeout(PATIENCE_S):
+        return [await anext(stream) for _ in range(count)]
+
+
+async def test_a_fresh_listener_begins_now_and_hears_what_happens(listener: httpx.AsyncClient, desk: Desk) -> None:
+    desk.alarm(desk.sensor("noise"), 90)
+    async with listening(listener) as stream:
+        [beat] = await take(stream, 1)
+        assert beat["event"] == "heartbeat"
+        assert "id" not in beat
+        assert beat["data"] == {"now": "2026-01-31T02:00:00.000Z", "newest": desk.ledger.last_trail_id()}
+        event = desk.alarm(desk.sensor("ch4"), 31.2)
+        found = {message["event"]: message for message in await take(stream, 2)}
+    assert set(found) == {"alarm_raised", "event_opened"}
+    data = found["event_opened"]["data"]
+    assert data["event"]["code"] == event.code
+    assert data["entry"]["id"] == int(found["event_opened"]["id"])
+    assert found["alarm_raised"]["data"]["event"] is None
+
+
+@pytest.mark.parametrize("how", ["header", "query"])
+async def test_a_listener_resumes_exactly_where_it_left_off(listener: httpx.AsyncClient, desk: Desk, how: str) -> None:
+    left_at = desk.ledger.last_trail_id()
+    event = desk.alarm(desk.sensor("ch4"), 31.2)
+    desk.ports.commands.acknowledge(event.id, actor=ACCOUNT, now_us=desk.clock.now_us())
+    desk.fault(desk.sensor("temperature"))
+    expected = [(str(entry.id), entry.action.value) for entry in desk.ledger.trail(after=left_at)]
+    assert Action.TICKET_OPENED.value in dict(map(reversed, expected))  # type: ignore[arg-type]  # pairs of str
+    given: dict[str, Any] = {"headers": {"Last-Event-ID": str(left_at)}, "params": {"after": 1}}
+    if how == "query":
+        given = {"params": {"after": left_at}}
+    async with listening(listener, **given) as stream:
+        [_, *found] = await take(stream, 1 + len(expected))
+    assert [(message["id"], message["event"]) for message in found] == expected
+
+
+async def test_more_than_one_batch_arrives_in_order_and_without_loss(listener: httpx.AsyncClient, desk: Desk) -> None:
+    event = desk.alarm(desk.sensor("ch4"), 31.2)
+    left_at = desk.ledger.last_trail_id()
+    count = live.BATCH * 2 + 1
+    for number in range(count):
+        desk.ports.commands.note(event.id, f"note {number}", actor=ACCOUNT, now_us=desk.clock.now_us())
+    async with listening(listener, params={"after": left_at}) as stream:
+        [_, *found] = await take(stream, 1 + count)
+    assert [message["data"]["entry"]["detail"]["text"] for message in found] == [f"note {n}" for n in range(count)]
+
+
+async def test_an_id_from_another_ledger_means_now(listener: httpx.AsyncClient, desk: Desk) -> None:
+    async with listening(listener, params={"after": 10**9}) as stream:
+        await take(stream, 1)
+        desk.alarm(desk.sensor("ch4"), 31.2)
+        assert len(await take(stream, 2)) == 2
+
+
+async def test_quiet_times_have_a_heartbeat(listener: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "HEARTBEAT_S", 0.01)
+    async with listening(listener) as stream:
+        assert [beat["event"] for beat in await take(stream, 3)] == ["heartbeat"] * 3
+
+
+async def test_signing_out_ends_the_feed_at_once(listener: httpx.AsyncClient, app: FastAPI) -> None:
+    async with listening(listener) as stream:
+        await take(stream, 1)
+        assert app.state.live.readers == 1
+        await listener.delete("/api/v1/session")
+        async with asyncio.timeout(PATIENCE_S):
+            assert [message async for message in stream] == []
+    assert app.state.live.readers == 0
+
+
+async def test_a_session_that_runs_out_ends_the_feed(listener: httpx.AsyncClient, desk: Desk) -> None:
+    async with listening(listener) as stream:
+        await take(stream, 1)
+        desk.session_clock.advance(desk.session_clock.now_us() + 12 * 3600 * 1_000_000)
+        desk.alarm(desk.sensor("ch4"), 31.2)
+        async with asyncio.timeout(PATIENCE_S):
+            assert [message async for message in stream] == []
+
+
+async def test_stopping_the_server_ends_every_feed_promptly(app: FastAPI) -> None:
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(PATIENCE_S), httpx.AsyncClient(timeout=PATIENCE_S) as client:
+        async with serve(app, DashboardSettings(port=0)) as url:
+            answer = await client.post(
+                f"{url}/api/v1/session", json={"name": ACCOUNT, "password": PASSWORD, "token": True}
+            )
+            request = client.build_request(
+                "GET", f"{url}/api/v1/live", headers={"Authorization": f"Bearer {answer.json()['token']}"}
+            )
+            feed = await client.send(request, stream=True)
+            stream = messages(feed)
+            await anext(stream)
+            stopped_at = loop.time()
+        assert loop.time() - stopped_at < 2
+        assert [message async for message in stream] == []
+        await feed.aclose()
+
+
+async def test_a_reader_who_takes_nothing_is_cut_off_and_counted(
+    listener: httpx.AsyncClient, app: FastAPI, desk: Desk, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "SEND_TIMEOUT_S", 0.2)
+    event = desk.alarm(desk.sensor("ch4"), 31.2)
+    left_at = desk.ledger.last_trail_id()
+    host, port = url.removeprefix("http://").split(":")
+    with socket.socket() as deaf:
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        deaf.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(deaf, (host, int(port)))
+        await ask(deaf, listener.headers["Authorization"], left_at)
+        async with asyncio.timeout(60):
+            while not app.state.live.cut_off:
+                await asyncio.to_thread(
+                    desk.ports.commands.note, event.id, "汉" * 2000, actor=ACCOUNT, now_us=desk.clock.now_us()
+                )
+    assert app.state.live.readers == 0
+
+
+async def ask(deaf: socket.socket, authorization: str, left_at: int) -> None:
+    """Ask for the feed; nobody will ever read it."""
+    request = f"GET /api/v1/live?after={left_at} HTTP/1.1\r\nHost: desk.test\r\nAuthorization: {authorization}\r\n\r\n"
+    await asyncio.get_running_loop().sock_sendall(deaf, request.encode())
+
+
+async def test_an_address_that_is_taken_stops_the_start_with_a_clear_error(app: FastAPI, url: str) -> None:
+    port = int(url.rpartition(":")[2])
+    with pytest.raises(ConfigurationError, match=f"cannot listen on 127.0.0.1:{port}"):
+        async with serve(app, DashboardSettings(port=port)):
+            pytest.fail("two servers on one port")
+
+
+async def test_the_process_keeps_its_own_signal_handlers(app: FastAPI) -> None:
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    async with serve(app, DashboardSettings(port=0)):
+        assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
