@@ -159,15 +159,16 @@ class Intake:
         return Admission(batch, tuple(call.refused))
 
     def _by_format(self, call: _Call) -> list[tuple[PayloadFormat, list[int]]]:
-        groups: dict[PayloadFormat, list[int]] = {}
+        groups: dict[PayloadFormat, list[int]] = {found: [] for found in FORMATS}
+        topics = self._topics
         for number, message in enumerate(call.messages):
-            found = self._topics.format_of(message.topic)
+            found = topics[message.topic]
             if found is None:
                 expected = "a topic that a subscription declares a format for"
                 call.refuse(number, RefusalReason.NO_FORMAT, shown(message.topic), expected)
             else:
-                groups.setdefault(found, []).append(number)
-        return list(groups.items())
+                groups[found].append(number)
+        return [(found, numbers) for found, numbers in groups.items() if numbers]
 
     def _elementwise(self, call: _Call, found: PayloadFormat, numbers: list[int], now_us: int) -> _Rows:
         """Decode messages of one format and apply every rule that needs one reading alone."""

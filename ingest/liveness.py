@@ -60,13 +60,8 @@ class Liveness:
             self._silent |= fallen
         # Heard since the last check and silent for too long again: nothing changed that anybody could see.
         changed = np.flatnonzero(back ^ fallen)
+        columns = (changed, self._silent[changed], self._last_us[changed], self._allowed_s[changed])
         return [
-            LivenessChange(
-                sensor=sensor,
-                silent=bool(self._silent[sensor]),
-                at_us=now_us,
-                last_us=int(self._last_us[sensor]),
-                allowed_s=float(self._allowed_s[sensor]),
-            )
-            for sensor in changed.tolist()
+            LivenessChange(sensor, silent, now_us, last_us, allowed_s)
+            for sensor, silent, last_us, allowed_s in zip(*(column.tolist() for column in columns), strict=True)
         ]

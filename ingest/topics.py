@@ -27,20 +27,16 @@ def matches(pattern: str, topic: str) -> bool:
     return len(wanted) == len(levels) and all(want in ("+", level) for want, level in zip(wanted, levels, strict=True))
 
 
-class TopicTable:
-    """Topic filters in order of preference, with a memory of topics already answered."""
+class TopicTable(dict[str, PayloadFormat | None]):
+    """The format of a topic, by the first filter that covers it; None where none does. Remembers its answers."""
 
     def __init__(self, filters: Sequence[tuple[str, PayloadFormat]]) -> None:
+        super().__init__()
         self._filters = tuple(filters)
-        self._answers: dict[str, PayloadFormat | None] = {}
 
-    def format_of(self, topic: str) -> PayloadFormat | None:
-        """The format of the first filter that covers a topic; None where none does."""
-        try:
-            return self._answers[topic]
-        except KeyError:
-            if len(self._answers) >= _REMEMBERED_TOPICS:
-                self._answers.clear()
+    def __missing__(self, topic: str) -> PayloadFormat | None:
+        if len(self) >= _REMEMBERED_TOPICS:
+            self.clear()
         answer = next((found for pattern, found in self._filters if matches(pattern, topic)), None)
-        self._answers[topic] = answer
+        self[topic] = answer
         return answer

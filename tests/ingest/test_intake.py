@@ -382,7 +382,7 @@ PAYLOADS = st.binary(max_size=60) | (NEARLY | st.lists(NEARLY, max_size=4) | NEA
 )
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(
     st.lists(
         st.tuples(
@@ -408,14 +408,14 @@ def test_whatever_comes_nothing_raises_and_nothing_vanishes(rows: list[tuple[byt
         assert (refusal.found + refusal.expected + refusal.topic).encode("utf-8")
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(NEARLY, min_size=1, max_size=6))
 def test_every_item_of_a_list_is_admitted_or_refused(items: list[dict[str, Any]]) -> None:
     admission = admit(message(items))
     assert len(admission.batch) + len(admission.refused) == len(items)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 12)), max_size=40), st.lists(st.integers(1, 7), min_size=1))
 def test_repeats_and_lateness_are_the_same_however_readings_are_cut_into_batches(
     rows: list[tuple[int, int]], cuts: list[int]

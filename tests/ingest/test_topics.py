@@ -34,7 +34,7 @@ def test_filters_cover_topics_as_the_standard_says(pattern: str, topic: str, exp
 def test_the_first_filter_that_covers_a_topic_decides() -> None:
     table = TopicTable([("a/senml/#", PayloadFormat.SENML), ("a/#", PayloadFormat.NATIVE)])
     asked = ["a/senml/1", "a/b", "a/senml/1", "b"]
-    assert [table.format_of(topic) for topic in asked] == [
+    assert [table[topic] for topic in asked] == [
         PayloadFormat.SENML,
         PayloadFormat.NATIVE,
         PayloadFormat.SENML,
