@@ -27,6 +27,9 @@ CITY_FIELDS = ("name", "timezone")
 CITY_FILES = (CITY_FILE, GRIDS_FILE, SENSORS_FILE, WORKERS_FILE, DEPARTMENTS_FILE, ROSTER_FILE, LIMITS_FILE)
 """Every file of a city folder, in the order in which they are explained."""
 
+MOST_LINES = 200
+"""How many errors the message of one exception holds; the report holds all."""
+
 EXAMPLE = Path(__file__).parent / "examples" / "district"
 """The folder of a small made-up district that has no mistake."""
 
@@ -79,10 +82,12 @@ def read_city(folder: Path, *, today: date | None = None) -> CityReport:
 
 
 def load_city(folder: Path, *, today: date | None = None) -> City:
-    """The city of a folder. Raises ConfigurationError with every error, one a line, in English."""
+    """The city of a folder. Raises ConfigurationError with its errors, one a line, in English."""
     report = read_city(folder, today=today)
     if report.city is None:
-        lines = [problem.text(Language.EN) for problem in report.errors]
+        lines = [problem.text(Language.EN) for problem in report.errors[:MOST_LINES]]
+        if len(report.errors) > MOST_LINES:
+            lines.append(f"and {len(report.errors) - MOST_LINES} more; gridwhistle check {folder} names them all")
         raise ConfigurationError("\n".join([f"the city folder {folder} cannot be used:", *lines]))
     return report.city
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from config.city_files import CITY_FILES, EXAMPLE, load_city, read_city
+from config.city_files import CITY_FILES, EXAMPLE, MOST_LINES, load_city, read_city
 from config.errors import ConfigurationError
 from config.problems import Level
 from tests.config.helpers import DAY, break_file, shown
@@ -333,6 +333,20 @@ def test_two_mistakes_in_one_line_and_in_several_files_are_all_told(district: Pa
     for place in ("sensors.csv, line 2, unit", "sensors.csv, line 2, lon", "roster.csv, line 2, role",
                   "roster.csv, line 2, start", "city.yaml, line 5, timezone"):  # fmt: skip
         assert any(place in line for line in told)
+
+
+def test_an_exception_names_the_first_errors_and_counts_the_rest(district: Path) -> None:
+    path = district / "sensors.csv"
+    path.write_text(path.read_text(encoding="utf-8").replace(",%LEL,", ",ppm,").replace(",ppm,", ",bad,"), "utf-8")
+    path.write_text(path.read_text(encoding="utf-8").replace(",µg/m³,", ",bad,").replace(",mm,", ",bad,"), "utf-8")
+    path.write_text(path.read_text(encoding="utf-8").replace(",1,11", ",bad,11"), "utf-8")
+    errors = len(read_city(district).errors)
+    assert errors > MOST_LINES
+    with pytest.raises(ConfigurationError) as error:
+        load_city(district)
+    lines = str(error.value).splitlines()
+    assert len(lines) == MOST_LINES + 2
+    assert lines[-1].startswith(f"and {errors - MOST_LINES} more")
 
 
 def test_a_mistake_is_told_in_both_languages(district: Path) -> None:

@@ -1,9 +1,10 @@
 from datetime import datetime
 from pathlib import Path
 
+import alerting.channels
 from config.city_files import EXAMPLE, load_city, read_city
 from config.limits import DEFAULT_LIMITS
-from config.people_files import parse_weekdays
+from config.people_files import CHANNELS, parse_weekdays
 from config.problems import Level
 from config.vocabulary import Role, Severity
 from tests.config.helpers import break_file
@@ -68,6 +69,11 @@ def test_a_role_on_the_wrong_level_is_told(district: Path) -> None:
     assert (warning.code, warning.found, warning.expected.en) == ("role_level", "YR-RQ", "a grid of level district")
 
 
+def test_every_channel_that_a_worker_can_name_has_its_file() -> None:
+    files = {path.stem for path in (Path(alerting.channels.__file__).parent).glob("*.py")}
+    assert files - {"__init__", "base"} == set(CHANNELS)
+
+
 def test_weekdays_may_wrap_over_the_weekend() -> None:
     assert parse_weekdays("sat-mon, wed") == frozenset({5, 6, 0, 2})
     assert parse_weekdays("mon-sun") == frozenset(range(7))
@@ -81,6 +87,19 @@ def test_a_shift_over_midnight_covers_the_next_morning() -> None:
     assert night.covers(monday)
     assert night.covers(tuesday)
     assert not night.covers(tuesday.replace(hour=8, minute=0))
+
+
+def test_a_sensor_outside_every_grid_of_a_community_hangs_on_the_community(district: Path) -> None:
+    code = "YR-RQ-SL-04"
+    for file in ("roster.csv", "grids.geojson"):
+        lines = (district / file).read_text(encoding="utf-8").splitlines(keepends=True)
+        kept = [line for line in lines if not line.startswith(f"{code},") and f'"code": "{code}"' not in line]
+        (district / file).write_text("".join(kept), encoding="utf-8")
+    before, after = load_city(EXAMPLE), load_city(district)
+    moved = [sensor.id for sensor in before.sensors if sensor.grid == code]
+    assert moved
+    assert {after.sensor(id_).grid for id_ in moved} == {"YR-RQ-SL"}
+    assert [p.code for p in read_city(district).problems] == ["gap"]
 
 
 def test_the_version_changes_with_every_byte(district: Path) -> None:
