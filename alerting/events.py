@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from alerting.model import Alarm, AlarmState, EventState, FaultTicket, GridEvent, Responsible, TicketState
+from alerting.model import CENTRE, Alarm, AlarmState, EventState, FaultTicket, GridEvent, Responsible, TicketState
 from config.vocabulary import Severity
 from detectors.model import Nature
 
@@ -84,8 +84,9 @@ def close_ticket(ticket: FaultTicket) -> Answer:
 
 
 def line_with(line: tuple[Responsible, ...], first: Responsible) -> tuple[Responsible, ...]:
-    """The line after an assignment: the new person first, the others behind in their order."""
-    return (first, *(person for person in line if person.worker != first.worker))
+    """The line after an assignment: the new person first, the others in their order, the centre still the last."""
+    others = [person for person in line if person.worker != first.worker]
+    return (first, *sorted(others, key=lambda person: person.worker == CENTRE))
 
 
 @dataclass(frozen=True, slots=True)
