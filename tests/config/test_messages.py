@@ -1,9 +1,12 @@
+import re
 from collections.abc import Iterable
 from enum import Enum, IntEnum
+from pathlib import Path
 from string import Formatter
 
 import pytest
 
+import config
 from alerting.model import Action, AlarmState, EventState, Subject, TicketState
 from config.quantities import QUANTITIES
 from config.texts import table
@@ -62,3 +65,13 @@ def test_no_text_is_empty_and_chinese_is_written_in_chinese() -> None:
     assert [key for key in en if not en[key].strip()] == []
     sentences = [key for key, text in en.items() if len(text.split()) > 3]
     assert [key for key in sentences if not any("一" <= letter <= "鿿" for letter in zh.get(key, "一"))] == []
+
+
+def test_every_mistake_that_can_be_told_has_its_texts_and_every_text_its_mistake() -> None:
+    sources = "".join(file.read_text(encoding="utf-8") for file in Path(config.__file__).parent.glob("*.py"))
+    told = set(re.findall(r"""(?:error|warning|unreadable)\(\s*"(\w+)\"""", sources))
+    codes = {key.split(".")[2] for key in table(Language.EN) if key.startswith("check.problem.")}
+    assert told - codes == set()
+    assert {code for code in codes if f'"{code}"' not in sources} == set()
+    for code in codes:
+        assert {f"check.problem.{code}.what", f"check.problem.{code}.expected"} <= table(Language.EN).keys()
