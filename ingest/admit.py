@@ -90,49 +90,87 @@ def running_newest(sensor: Int32s, event_us: Int64s) -> Int64s:
     return newest
 
 
-def repeats_within(sensor: Int32s, event_us: Int64s) -> Bools:
-    """Which rows repeat an earlier row's sensor and event time."""
-    order = np.lexsort((event_us, sensor))
+def repeats_within(sensor: Int32s, event_us: Int64s, value: Float64s | None = None) -> Bools:
+    """Which rows repeat an earlier row's sensor and event time (and value, where given)."""
+    keys = (event_us, sensor) if value is None else (value, event_us, sensor)
+    order = np.lexsort(keys)
+    same = np.ones(max(len(sensor) - 1, 0), bool)
+    for column in keys:
+        ordered = column[order]
+        same &= ordered[1:] == ordered[:-1]
     repeated = np.zeros(len(sensor), bool)
-    same = (sensor[order][1:] == sensor[order][:-1]) & (event_us[order][1:] == event_us[order][:-1])
     repeated[order[1:][same]] = True
     return repeated
 
 
-class Recent:
-    """The newest event time of every sensor, and the last few, in order of receipt.
+def earlier_at_once(sensor: Int32s, event_us: Int64s) -> Int64s:
+    """For each row, how many earlier rows have its sensor and event time.
 
-    Memory: 8 * (REMEMBERED + 1) + 1 bytes per sensor. A repeat of something older than the last few is not known
+    >>> earlier_at_once(np.array([1, 2, 1, 1], np.int32), np.array([5, 5, 5, 6])).tolist()
+    [0, 0, 1, 0]
+    """
+    order = np.lexsort((event_us, sensor))
+    times, sensors = event_us[order], sensor[order]
+    place = np.arange(len(sensor))
+    begins = np.ones(len(sensor), bool)
+    begins[1:] = (times[1:] != times[:-1]) | (sensors[1:] != sensors[:-1])
+    earlier = np.empty(len(sensor), np.int64)
+    earlier[order] = place - np.maximum.accumulate(np.where(begins, place, 0))
+    return earlier
+
+
+class Recent:
+    """The newest reading of every sensor, and the last few, in order of receipt.
+
+    Memory: 16 * (REMEMBERED + 1) + 1 bytes per sensor. A repeat of something older than the last few is not known
     here: it is older than the newest, so it is marked LATE and pages nobody, and the stores keep it once.
+
+    Two readings of one sensor with one time and different values are no repeat: many devices count whole seconds, and
+    a button may be pressed in the second of its heartbeat. The second one is placed a microsecond behind the first,
+    so that it is judged and kept as well.
     """
 
     def __init__(self, sensors: int) -> None:
-        self.newest: Int64s = np.full(sensors, _NEVER, np.int64)
-        self._ring: Int64s = np.full((sensors, REMEMBERED), _NEVER, np.int64)
+        self.newest: Int64s = np.full(sensors, _NEVER, np.int64)  # as placed
+        self._newest_given: Int64s = np.full(sensors, _NEVER, np.int64)
+        self._times: Int64s = np.full((sensors, REMEMBERED), _NEVER, np.int64)  # as given
+        self._values: Float64s = np.zeros((sensors, REMEMBERED), np.float64)
         self._next: Uint8s = np.zeros(sensors, np.uint8)
 
-    def knows(self, sensor: Int32s, event_us: Int64s) -> Bools:
+    def knows(self, sensor: Int32s, event_us: Int64s, value: Float64s) -> Bools:
         """Which readings were admitted recently."""
-        answer: Bools = (self._ring[sensor] == event_us[:, None]).any(axis=1)
+        same = (self._times[sensor] == event_us[:, None]) & (self._values[sensor] == value[:, None])
+        answer: Bools = same.any(axis=1)
         return answer
 
-    def older(self, sensor: Int32s, event_us: Int64s) -> Bools:
+    def placed(self, sensor: Int32s, event_us: Int64s) -> Int64s:
+        """Event times at which readings that are no repeats are kept, each sensor's different ones apart."""
+        known = np.count_nonzero(self._times[sensor] == event_us[:, None], axis=1)
+        newest = event_us == self._newest_given[sensor]
+        behind = np.where(newest, self.newest[sensor] + 1 - event_us, known)
+        answer: Int64s = event_us + behind + earlier_at_once(sensor, event_us)
+        return answer
+
+    def older(self, sensor: Int32s, placed_us: Int64s) -> Bools:
         """Which readings are older than the newest of their sensor, among those remembered and the rows before."""
-        answer: Bools = event_us < np.maximum(self.newest[sensor], running_newest(sensor, event_us))
+        answer: Bools = placed_us < np.maximum(self.newest[sensor], running_newest(sensor, placed_us))
         return answer
 
-    def remember(self, sensor: Int32s, event_us: Int64s) -> None:
+    def remember(self, sensor: Int32s, event_us: Int64s, value: Float64s, placed_us: Int64s) -> None:
         """Take admitted readings into memory, in order of receipt."""
         order, start = segments(sensor)
         place = np.arange(len(sensor)) - start
         count = np.bincount(start, minlength=len(sensor))[start]
         last = place >= count - REMEMBERED  # of many in one batch only the last few, so that no slot is hit twice
-        rows, times = sensor[order], event_us[order]
+        rows = sensor[order]
         slot = (self._next[rows] + place) % REMEMBERED
-        self._ring[rows[last], slot[last]] = times[last]
+        self._times[rows[last], slot[last]] = event_us[order][last]
+        self._values[rows[last], slot[last]] = value[order][last]
         ends = place == count - 1
         self._next[rows[ends]] = (slot[ends] + 1) % REMEMBERED
-        np.maximum.at(self.newest, sensor, event_us)
+        np.maximum.at(self.newest, sensor, placed_us)
+        newest = placed_us == self.newest[sensor]
+        self._newest_given[sensor[newest]] = event_us[newest]
 
 
 @dataclass(frozen=True, slots=True)

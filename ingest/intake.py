@@ -240,18 +240,20 @@ class Intake:
         retained = rows.quality == Quality.RETAINED
         # A retained message is what was. It must not stand in the way of the same reading when it comes as live,
         # so only live rows are compared with each other and remembered.
-        repeated = self._recent.knows(rows.sensor, rows.event_us)
+        repeated = self._recent.knows(rows.sensor, rows.event_us, rows.value)
         live = np.flatnonzero(~retained)
-        repeated[live] |= repeats_within(rows.sensor[live], rows.event_us[live])
+        repeated[live] |= repeats_within(rows.sensor[live], rows.event_us[live], rows.value[live])
         rows = call.sift(rows, ~repeated, RefusalReason.DUPLICATE, _explain_duplicate)
         live = np.flatnonzero(rows.quality != Quality.RETAINED)
         sensor, event_us = rows.sensor[live], rows.event_us[live]
+        placed_us = rows.event_us.copy()
+        placed_us[live] = self._recent.placed(sensor, event_us)
         older = np.zeros(len(rows.sensor), bool)
-        older[live] = self._recent.older(sensor, event_us)
-        self._recent.remember(sensor, event_us)
+        older[live] = self._recent.older(sensor, placed_us[live])
+        self._recent.remember(sensor, event_us, rows.value[live], placed_us[live])
         quality = np.where(older & (rows.quality == Quality.GOOD), np.uint8(Quality.LATE), rows.quality)
         received_us = call.received_us[rows.message]
-        return ReadingBatch(rows.sensor, rows.event_us, received_us, rows.value, quality.astype(np.uint8))
+        return ReadingBatch(rows.sensor, placed_us, received_us, rows.value, quality.astype(np.uint8))
 
     def _count(self, call: _Call, batch: ReadingBatch) -> None:
         counters = self._counters
@@ -287,7 +289,10 @@ def _explain_unknown(rows: _Rows, row: int) -> tuple[str, str]:
 
 
 def _explain_duplicate(rows: _Rows, row: int) -> tuple[str, str]:
-    return f"{rows.names[row]} at {isoformat(int(rows.event_us[row]))} again", "each reading of a sensor once"
+    return (
+        f"{rows.names[row]} at {isoformat(int(rows.event_us[row]))} again",
+        "each reading of a sensor (time and value) once",
+    )
 
 
 def _joined(pieces: Sequence[_Rows]) -> _Rows | None:

@@ -236,10 +236,33 @@ def test_a_range_refusal_names_the_value_as_given_and_as_kept() -> None:
 def test_a_repeated_reading_is_refused_in_the_batch_and_later() -> None:
     chosen = intake()
     first = admit(message(good()), message(good()), into=chosen)
-    again = admit(message(good(v=2)), message(good("air-1")), into=chosen)
+    again = admit(message(good()), message(good("air-1")), into=chosen)
     assert (len(first.batch), len(again.batch)) == (1, 1)
     assert [refusal.reason for refusal in (*first.refused, *again.refused)] == [R.DUPLICATE, R.DUPLICATE]
     assert again.refused[0].found == "gas-1 at 2023-11-14T22:13:20.000Z again"
+
+
+def test_another_value_in_the_same_second_is_no_repeat_and_is_neither_late_nor_lost() -> None:
+    chosen = intake()
+    first = admit(message([good(v=0), good(v=1), good(v=0)]), into=chosen)
+    again = admit(message([good(v=2), good(v=1)]), into=chosen)
+    assert first.batch.value.tolist() == [0, 1]
+    assert first.batch.event_us.tolist() == [NOW_US, NOW_US + 1]
+    assert again.batch.value.tolist() == [2]
+    assert again.batch.event_us.tolist() == [NOW_US + 2]
+    assert {*first.batch.quality.tolist(), *again.batch.quality.tolist()} == {Quality.GOOD}
+    assert [refusal.reason for refusal in (*first.refused, *again.refused)] == [R.DUPLICATE, R.DUPLICATE]
+
+
+def test_a_burst_within_one_second_is_kept_whole_however_long_it_is() -> None:
+    chosen = intake()
+    values = np.linspace(0, 100, 150).tolist()
+    placed: list[int] = []
+    for first in range(0, 150, 15):
+        batch = admit(*[message(good(v=value)) for value in values[first : first + 15]], into=chosen).batch
+        assert set(batch.quality.tolist()) == {Quality.GOOD}
+        placed += batch.event_us.tolist()
+    assert placed == list(range(NOW_US, NOW_US + 150))
 
 
 def test_the_last_few_readings_of_a_sensor_are_remembered() -> None:
@@ -416,12 +439,17 @@ def test_every_item_of_a_list_is_admitted_or_refused(items: list[dict[str, Any]]
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 12)), max_size=40), st.lists(st.integers(1, 7), min_size=1))
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 6), st.integers(0, 2)), max_size=30),
+    st.lists(st.integers(1, 7), min_size=1),
+)
 def test_repeats_and_lateness_are_the_same_however_readings_are_cut_into_batches(
-    rows: list[tuple[int, int]], cuts: list[int]
+    rows: list[tuple[int, int, int]], cuts: list[int]
 ) -> None:
     ids = ["gas-1", "air-1", "air-2", "crack-1"]
-    messages = [message(good(ids[one], t=NOW_S - second, v=1, u=None if one != 2 else "Cel")) for one, second in rows]
+    messages = [
+        message(good(ids[one], t=NOW_S - second, v=value, u=None if one != 2 else "Cel")) for one, second, value in rows
+    ]
     whole, pieces = intake(), intake()
     at_once = whole.admit(messages, NOW_US)
     kept: list[list[int]] = []
@@ -432,6 +460,6 @@ def test_repeats_and_lateness_are_the_same_however_readings_are_cut_into_batches
         kept += np.column_stack([batch.sensor, batch.event_us, batch.quality]).tolist()
         place += step
     batch = at_once.batch
-    if all(sum(one == other for other, _ in rows) <= 8 for one, _ in rows):  # what is remembered suffices
+    if all(sum(one == other for other, _, _ in rows) <= 8 for one, _, _ in rows):  # what is remembered suffices
         assert np.column_stack([batch.sensor, batch.event_us, batch.quality]).tolist() == kept
         assert whole.counters == pieces.counters
