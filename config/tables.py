@@ -80,8 +80,10 @@ class Table:
             return
         reader = csv.reader(io.TextIOWrapper(io.BytesIO(data), "utf-8-sig", newline=""), strict=True)
         try:
-            header = next(reader, [])
-            picks = self._picks([cell.strip() for cell in header], problems)
+            header = [cell.strip() for cell in next(reader, [])]
+            while header and not header[-1]:
+                header.pop()  # spreadsheets write columns that were once used
+            picks = self._picks(header, problems)
             if picks is not None:
                 yield from self._rows(reader, len(header), picks, problems)
         except csv.Error as error:
@@ -94,7 +96,7 @@ class Table:
 
     def _picks(self, header: list[str], problems: FileProblems) -> list[int] | None:
         wrong = False
-        if not any(header):
+        if not header:
             problems.unreadable("no_header", row=1, columns=", ".join(self.columns))
             return None
         if len(header) == 1 and (";" in header[0] or "\t" in header[0]):
@@ -120,8 +122,10 @@ class Table:
         begins = reader.line_num + 1
         for cells in reader:
             line, begins = begins, reader.line_num + 1
-            if not cells or (len(cells) == 1 and not cells[0].strip()):
+            if not any(cells):
                 continue
+            if len(cells) > width and not any(cells[width:]):
+                del cells[width:]
             if len(cells) != width:
                 problems.unreadable("wrong_cell_count", row=line, found=len(cells), count=width)
                 continue

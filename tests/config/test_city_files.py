@@ -1,10 +1,14 @@
-from datetime import datetime
+from datetime import datetime, time, timedelta
 from pathlib import Path
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 import alerting.channels
+from config.city import Shift
 from config.city_files import EXAMPLE, load_city, read_city
 from config.limits import DEFAULT_LIMITS
-from config.people_files import CHANNELS, parse_weekdays
+from config.people_files import CHANNELS, minutes_of_week, parse_weekdays
 from config.problems import Level
 from config.vocabulary import Role, Severity
 from tests.config.helpers import break_file
@@ -14,6 +18,13 @@ def test_a_byte_order_mark_and_windows_line_ends_do_no_harm(district: Path) -> N
     for file in ("sensors.csv", "workers.csv", "roster.csv", "limits.csv", "city.yaml"):
         path = district / file
         path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    assert read_city(district).problems == ()
+
+
+def test_empty_columns_and_lines_of_a_spreadsheet_do_no_harm(district: Path) -> None:
+    path = district / "workers.csv"
+    lines = path.read_text(encoding="utf-8").splitlines()
+    path.write_text("\n".join(f"{line},," for line in [*lines, ",,,,", ""]), encoding="utf-8")
     assert read_city(district).problems == ()
 
 
@@ -114,3 +125,20 @@ def test_columns_may_stand_in_any_order_and_optional_ones_may_be_missing(distric
     path.write_text("source,hold_s,clear_at,threshold,severity,side,quantity\nus,5,70,75,general,high,noise\n", "utf-8")
     (limit,) = load_city(district).limits.by_quantity["noise"]
     assert (limit.threshold, limit.hold_s, limit.source) == (75, 5, "us")
+
+
+@given(
+    weekdays=st.frozensets(st.integers(0, 6), min_size=1),
+    start=st.times(),
+    end=st.times(),
+    minute=st.integers(0, 7 * 24 * 60 - 1),
+)
+def test_the_minutes_of_a_shift_are_those_that_it_covers(
+    weekdays: frozenset[int], start: time, end: time, minute: int
+) -> None:
+    start, end = start.replace(second=0, microsecond=0), end.replace(second=0, microsecond=0)
+    shift = Shift("g", "w", Role.WORKER, weekdays, start, end if end != start else time(0))
+    if shift.start == shift.end != time(0):
+        return
+    monday = datetime(2026, 1, 5)  # noqa: DTZ001 - local time, as on a roster
+    assert minutes_of_week(shift)[minute] == shift.covers(monday + timedelta(minutes=minute))
