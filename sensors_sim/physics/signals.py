@@ -47,7 +47,7 @@ _SUM, _PRODUCT, _COUNT, _SCORE = Law.SUM, Law.PRODUCT, Law.COUNT, Law.SCORE
 SIGNALS: Mapping[str, Signal] = MappingProxyType({
     # gas: catalytic and electrochemical cells rest near zero (resolution as in GB 15322.1 and makers' sheets)
     "ch4": Signal(_SUM, 0.3, 10, place=0.1, noise=0.12, memory_s=30),
-    "co": Signal(_SUM, 1.0, 1, rhythm="traffic", swing=0.4, place=0.2, noise=0.4, memory_s=40),
+    "co": Signal(_SUM, 1.0, 1, rhythm="traffic", swing=0.3, place=0.2, noise=0.55, memory_s=15),
     "h2s": Signal(_SUM, 0.1, 10, place=0.03, noise=0.06, memory_s=40),
     "o2": Signal(_SUM, 20.9, 10, place=0.03, noise=0.06, memory_s=30),
     # air: levels of a northern city on a fair day; micro stations resolve 1 µg/m³

@@ -60,10 +60,14 @@ def make_city(files: Sequence[Path], out_dir: Path, adapter: str | None = None) 
     Raises RecordingError as the adapter does, OSError where the folder cannot be written.
     """
     _, family = adapter_for(files, adapter)
-    stations = family.read(files).stations
+    return write_city(family.site, family.read(files).stations, out_dir)
+
+
+def write_city(site: Site, stations: Sequence[Station], out_dir: Path) -> Path:
+    """Write the folder for stations that are known already; see ``make_city``. At least one station."""
     out_dir.mkdir(parents=True, exist_ok=True)
-    codes = _write_grids(family.site, stations, out_dir)
-    _write_yaml(out_dir / "city.yaml", {"name": _texts(family.site.name), "timezone": str(family.site.timezone)})
+    codes = _write_grids(site, stations, out_dir)
+    _write_yaml(out_dir / "city.yaml", {"name": _texts(site.name), "timezone": str(site.timezone)})
     _write_yaml(
         out_dir / "departments.yaml",
         {
@@ -76,7 +80,7 @@ def make_city(files: Sequence[Path], out_dir: Path, adapter: str | None = None) 
         },
     )
     _write_sensors(stations, out_dir)
-    _write_people(family.site, codes, out_dir)
+    _write_people(site, codes, out_dir)
     return out_dir
 
 

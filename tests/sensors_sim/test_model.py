@@ -33,9 +33,9 @@ def series(simulation: Simulation) -> dict[str, np.ndarray]:
 
 def test_one_seed_always_gives_the_same_readings_and_another_gives_others() -> None:
     city = make_city(LIVELY, side=2)
-    first = list(readings(city, 5, START_US, 12))
-    assert first == list(readings(city, 5, START_US, 12))
-    assert first != list(readings(city, 6, START_US, 12))
+    first = list(readings(city, 5, START_US, 6))
+    assert first == list(readings(city, 5, START_US, 6))
+    assert first != list(readings(city, 6, START_US, 6))
 
 
 def test_readings_come_in_order_of_time_inside_the_run() -> None:
@@ -45,7 +45,7 @@ def test_readings_come_in_order_of_time_inside_the_run() -> None:
     assert times[-1] < START_US + 180_000_000
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(interval=st.floats(0.3, 700), seed=st.integers(0, 2**40), tick=st.sampled_from([1.0, 7.5, 60.0]))
 def test_every_sensor_keeps_its_interval_with_a_little_jitter(interval: float, seed: int, tick: float) -> None:
     city = make_city((("temperature", interval),), side=1)
@@ -63,20 +63,21 @@ def test_the_sensors_of_one_box_sample_together() -> None:
     assert not np.array_equal(found["G00-0-humidity"][:, 0], found["G11-0-humidity"][:, 0])
 
 
-@pytest.mark.parametrize("quantity", sorted(QUANTITIES))
 @pytest.mark.parametrize("hour", [4, 14])
-def test_a_quiet_day_stays_in_the_physical_range_at_the_devices_resolution(quantity: str, hour: int) -> None:
+def test_a_quiet_day_stays_in_the_physical_range_at_the_devices_resolution(hour: int) -> None:
     start_us = from_datetime(datetime(2026, 5, 20, hour, tzinfo=ZONE))
-    city = make_city(((quantity, 20),), side=3)
-    values = np.concatenate([i.values for i in Simulation(city, 3, start_us, 20, quiet=True).instants()])
-    measures, signal = QUANTITIES[quantity], SIGNALS[quantity]
-    assert np.all((values >= measures.low) & (values <= measures.high))
-    assert np.array_equal(np.rint(values * signal.steps) / signal.steps, values)
-    if not measures.steps:
-        assert len(np.unique(values)) > 2, "an analogue sensor never rests on one value"
+    city = make_city(tuple((quantity, 20) for quantity in QUANTITIES), side=2)
+    found = series(Simulation(city, 3, start_us, 20, quiet=True))
+    for quantity, measures in QUANTITIES.items():
+        values = np.concatenate([found[sensor.id][:, 1] for sensor in city.sensors if sensor.quantity == quantity])
+        steps = SIGNALS[quantity].steps
+        assert np.all((values >= measures.low) & (values <= measures.high)), quantity
+        assert np.array_equal(np.rint(values * steps) / steps, values), quantity
+        if not measures.steps:
+            assert len(np.unique(values)) > 2, f"{quantity}: an analogue sensor never rests on one value"
 
 
-@pytest.mark.parametrize("hour", range(1, 24, 3))
+@pytest.mark.parametrize("hour", [2, 8, 13, 18])
 def test_no_limit_of_the_example_district_is_passed_on_a_quiet_day(hour: int) -> None:
     city = load_city(EXAMPLE)
     start_us = from_datetime(datetime(2026, 5, 20, hour, tzinfo=ZONE))

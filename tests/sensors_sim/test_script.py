@@ -17,7 +17,7 @@ from tests.sensors_sim.test_model import longest_over, series
 
 EXAMPLE_CITY = load_city(EXAMPLE)
 START_US = from_datetime(datetime(2026, 5, 20, 9, 30, tzinfo=ZoneInfo("Asia/Shanghai")))
-SEEDS = range(6)
+SEEDS = range(4)
 
 
 def episode(simulation: Simulation, category: Category) -> Episode:
