@@ -100,7 +100,7 @@ class Neighbours:
         self._judged = (around.table >= 0).sum(axis=1) >= LEAST
         traits = [TRAITS.get(sensor.quantity) for sensor in city.sensors]
         self._floor = np.array([trait.floor if trait else 1.0 for trait in traits])
-        self._swing = np.array([trait.swing if trait else 0.0 for trait in traits]) / 2  # most of the day is shared
+        self._swing = np.array([trait.swing if trait else 0.0 for trait in traits]) / 4  # most of the day is shared
         self._relative = np.array([trait.relative if trait else 0.0 for trait in traits])
         self._abrupt = np.array([trait.abrupt if trait else np.inf for trait in traits])
         interval = np.array([sensor.interval_s for sensor in city.sensors])

@@ -47,7 +47,7 @@ def restore(engine: Engine, path: Path) -> int:
     with another bank of detectors; the engine is untouched then.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             found = {name: file[name] for name in file.files}
     except (BadZipFile, ValueError, EOFError, KeyError) as error:
         raise SnapshotError(f"{path}: not a readable snapshot ({error})") from error

@@ -1,26 +1,39 @@
 """The same value again and again, for longer than this sensor has ever rested while it was well.
 
 Every sensor rests at its own rate: a coarse one often, a gas sensor in clean air for months. A run of r unchanged
-steps has the probability p**r where p is the sensor's own share of unchanged steps; because rests come in company,
-the run must also be several times the longest one that ended by itself. A sensor that never varied is never judged.
+steps has the probability p**r where p is the sensor's own share of unchanged steps in runs that ended; because rests
+come in company, the run must also be several times the longest one that ended by itself. A sensor that never varied
+is never judged.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from config.city import City
-from config.vocabulary import Severity
+from config.city import City, Sensor
+from config.vocabulary import Kind, Severity
 from detectors.bank import NEVER, Column, Columns, Round, shown, shown_unit
 from detectors.model import Condition, Nature, Phase, Reason, Verdict
+from detectors.traits import TRAITS
+from ingest.model import Bools, Float64s, Int64s
 
-LEAST_RUN = 18  # unchanged steps, however improbable fewer are
+LEAST_RUN = 15  # unchanged steps, however improbable fewer are
 LEAST_US = 60_000_000  # and for at least a minute
 LONGER_THAN_USUAL = 4.0  # times the longest run that ended by itself
+FORBEARANCE = 1.25  # factor on that longest run after one that was called stuck
 SCORE = 6.0  # -log10 of the run's probability
-LEARNED = 30.0  # changed steps that must have been seen before resting means anything
+LEARNED = 5.0  # changed steps that must have been seen before resting means anything
+ONE_STEP = 1.9  # mean by smallest change below which a sensor is too coarse to show its own scatter;
+COARSE_RUN, COARSE_MOVES = 60, 30.0  # such a one must rest longer, and be known better
 RECOVERY = 3  # changed steps that end it
-MEMORY = 2000.0  # steps over which the share of unchanged ones is learned
+MEMORY = 2000.0  # steps seen after which the older half counts half
+
+
+def _nothing(sensor: Sensor) -> float:
+    """The value up to which a sensor shows nothing at all."""
+    quantity, trait = sensor.measures, TRAITS.get(sensor.quantity)
+    starts_at_nothing = quantity.low == 0 or quantity.kind is Kind.GAS
+    return max(quantity.low, 0.0) + trait.floor if trait and starts_at_nothing else quantity.low
 
 
 class Stuck:
@@ -32,8 +45,9 @@ class Stuck:
     def __init__(self, city: City) -> None:
         self._city = city
         self._judged = np.array([not sensor.measures.steps for sensor in city.sensors], bool)
-        # Resting at the end of the scale says nothing of the sensor: clean air, calm wind, an idle line, fog.
-        self._floor = np.array([s.measures.low for s in city.sensors], float)
+        # Resting at the end of the scale, within the instrument's accuracy of nothing, says nothing of the sensor:
+        # clean air, calm wind, an idle line, fog.
+        self._floor = np.array([_nothing(sensor) for sensor in city.sensors], float)
         self._ceiling = np.array([100.0 if s.quantity == "humidity" else s.measures.high for s in city.sensors], float)
 
     def columns(self) -> Mapping[str, Column]:
@@ -41,9 +55,13 @@ class Stuck:
         return {
             "run": Column("i4"),  # unchanged steps until now
             "run_us": Column("i8", NEVER),  # event time of the run's first reading
-            "longest": Column("f4", 4),  # longest run that ended by itself
-            "share": Column("f4", 0.5),  # of unchanged steps
-            "changed": Column("f4"),  # changed steps seen
+            "longest": Column("f4", 3),  # longest run that ended by itself
+            "rests": Column("f4"),  # unchanged steps in runs that ended by themselves
+            "moves": Column("f4"),  # changed steps
+            "travel": Column("f4"),  # sum of the sizes of the changed steps
+            "finest": Column("f4", 3e38),  # the smallest of them
+            "lowest": Column("f4", 3e38),  # the lowest value seen
+            "visits": Column("u1"),  # times it came back there
             "active": Column("?"),
             "moving": Column("u1"),  # changed steps since it was raised
         }
@@ -57,28 +75,33 @@ class Stuck:
         sensor, value, event_us = readings.sensor[rows], readings.value[rows], readings.event_us[rows]
         same = value == readings.previous[rows]
         run, active = state["run"][sensor], state["active"][sensor]
-        longest, share, changed = state["longest"][sensor], state["share"][sensor], state["changed"][sensor]
+        longest, rests, moves = state["longest"][sensor], state["rests"][sensor], state["moves"][sensor]
+        share = (rests + 1) / (rests + moves + 2)  # as if one step of each kind had been seen before
+        coarse = self._coarse(state, sensor, value, np.abs(value - readings.previous[rows]))
+        least_run, least_moves = np.where(coarse, COARSE_RUN, LEAST_RUN), np.where(coarse, COARSE_MOVES, LEARNED)
         inside = (value > self._floor[sensor]) & (value < self._ceiling[sensor])
         now_run = np.where(same, run + 1, 0).astype(np.int32)
         run_us = np.where(same & (run > 0), state["run_us"][sensor], readings.previous_us[rows])
-        score = now_run * -np.log10(np.clip(share, 0.05, 0.999))
+        score = now_run * -np.log10(np.clip(share, 0.05, 0.9999))
         begins = (
             same
             & ~active
             & inside
-            & (now_run >= np.maximum(LEAST_RUN, LONGER_THAN_USUAL * longest))
+            & (now_run >= np.maximum(least_run, LONGER_THAN_USUAL * longest))
             & (score >= SCORE)
-            & (changed >= LEARNED)
+            & (moves >= least_moves)
             & (event_us - run_us >= LEAST_US)
         )
         moving = np.where(active & ~same, state["moving"][sensor] + 1, np.where(active, state["moving"][sensor], 0))
         ends = active & (moving >= RECOVERY)
-        # A run found stuck teaches only that this sensor may rest twice as long as was thought.
-        learned = np.where(active | ~same, np.where(active & ends, 2 * longest, longest), longest)
+        # A run found stuck teaches only that this sensor may rest a little longer than was thought.
+        learned = np.where(ends, FORBEARANCE * longest, longest)
         ended_run = np.where(~same & ~active & inside, run, 0)
-        weight = np.where(active, 0.0, 1.0 / np.minimum(MEMORY, changed + 2))
-        state["share"][sensor] = share + weight * (same - share)
-        state["changed"][sensor] = np.minimum(changed + (~same & ~active), MEMORY)
+        learns = ~same & ~active
+        fade = np.where(rests + moves > MEMORY, 0.5, 1.0)
+        state["rests"][sensor] = np.where(learns, (rests + run) * fade, rests)
+        state["moves"][sensor] = np.where(learns, (moves + 1) * fade, moves)
+        state["travel"][sensor] = np.where(learns, state["travel"][sensor] * fade, state["travel"][sensor])
         state["longest"][sensor] = np.maximum(learned, ended_run)
         state["run"][sensor] = now_run
         state["run_us"][sensor] = run_us
@@ -91,6 +114,25 @@ class Stuck:
             )
             for i in np.flatnonzero(begins | ends)
         ]  # fmt: skip
+
+    def _coarse(self, state: Columns, sensor: Int64s, value: Float64s, change: Float64s) -> Bools:
+        """Whether resting is likely because the sensor tells too little, and note the change.
+
+        It moves by one and the same smallest step, so between two steps it must rest; or it is back at the least it
+        can tell (a detection limit), where it has been before.
+        """
+        lowest, shown_value = state["lowest"][sensor], value.astype(np.float32)
+        visits, moved = state["visits"][sensor], change > 0
+        state["visits"][sensor] = visits = np.where(
+            shown_value < lowest, 1, np.minimum(visits + (moved & (shown_value == lowest)), 9)
+        )
+        state["lowest"][sensor] = lowest = np.minimum(lowest, shown_value)
+        learns = moved & ~state["active"][sensor]
+        finest = np.where(learns, np.minimum(state["finest"][sensor], change), state["finest"][sensor])
+        travel = state["travel"][sensor] + np.where(learns, change, 0)
+        state["finest"][sensor], state["travel"][sensor] = finest, travel
+        moves = state["moves"][sensor] + learns
+        return np.asarray((travel < ONE_STEP * finest * moves) | ((shown_value == lowest) & (visits >= 2)))
 
     def _verdict(
         self, sensor: int, *, begins: bool, run: int, score: float, value: float, since_us: int, at_us: int

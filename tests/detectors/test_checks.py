@@ -26,7 +26,7 @@ def makers() -> dict[str, Maker]:
 
 @pytest.fixture(scope="module")
 def stream() -> Stream:
-    return trouble(city(QUANTITIES))
+    return trouble(city(QUANTITIES), 100)
 
 
 @pytest.mark.parametrize("check", CHECKS)

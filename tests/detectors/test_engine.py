@@ -1,0 +1,115 @@
+"""The engine: order, quality, silence, refusals, adoption."""
+
+from config.texts import table
+from config.vocabulary import Language
+from detectors.engine import REFUSED_RUN, Engine
+from detectors.model import Condition, Nature, Phase
+from ingest.model import LivenessChange, Quality, ReadingBatch, Refusal, RefusalReason
+from tests.detectors.build import START_US, batch, city
+
+
+def refusal(sensor: int, reason: RefusalReason = RefusalReason.OUT_OF_RANGE) -> Refusal:
+    return Refusal(reason, START_US, "t", b"{}", "900 ppm", "-10 to 500 ppm", sensor)
+
+
+def silent(sensor: int, *, now: bool, last_us: int = START_US) -> LivenessChange:
+    return LivenessChange(sensor, now, START_US + 600_000_000, last_us, 180.0)
+
+
+def test_readings_of_one_sensor_in_one_batch_are_judged_in_order_of_event_time() -> None:
+    engine = Engine(city(["ch4"]))
+    verdicts = engine.process(batch([(0, 20, 60.0), (0, 0, 0.0), (0, 10, 30.0), (0, 30, 0.0)]), 0)
+    assert [(v.phase, v.value) for v in verdicts] == [
+        (Phase.RAISED, 30.0),
+        (Phase.CHANGED, 60.0),
+        (Phase.CLEARED, 0.0),
+    ]
+
+
+def test_a_reading_that_is_not_newer_neither_raises_nor_clears() -> None:
+    engine = Engine(city(["ch4"]))
+    engine.process(batch([(0, 100, 30.0)]), 0)
+    assert not engine.process(batch([(0, 100, 0.0), (0, 50, 0.0), (0, 60, 99.0)]), 0)
+    assert engine.standing() == {(0, Condition.HIGH)}
+
+
+def test_only_good_readings_are_judged() -> None:
+    engine = Engine(city(["ch4"]))
+    for quality in set(Quality) - {Quality.GOOD}:
+        assert not engine.process(batch([(0, 0, 99.0)], quality), 0)
+    assert not engine.process(ReadingBatch.empty(), 0)
+
+
+def test_silence_is_said_once_and_ends_once() -> None:
+    engine = Engine(city(["pm25", "pm25"]))
+    changes = [silent(0, now=True), silent(0, now=True), silent(1, now=True, last_us=0)]
+    verdicts = engine.liveness(changes, START_US + 600_000_000)
+    assert [(v.sensor, v.condition, v.phase, v.nature) for v in verdicts] == [
+        (0, Condition.SILENT, Phase.RAISED, Nature.FAULT),
+        (1, Condition.SILENT, Phase.RAISED, Nature.FAULT),
+    ]
+    assert verdicts[0].reason.params["minutes"] == 10
+    assert verdicts[1].reason.key == "reason.silent.raised_never"
+    back = [silent(0, now=False), silent(0, now=False)]
+    assert [v.phase for v in engine.liveness(back, START_US)] == [Phase.CLEARED]
+    assert engine.standing() == {(1, Condition.SILENT)}
+
+
+def test_impossible_values_in_a_row_are_a_fault_until_good_ones_come_again() -> None:
+    engine = Engine(city(["co"]))
+    (verdict,) = engine.refused([refusal(0)] * (REFUSED_RUN + 4), START_US)
+    assert (verdict.condition, verdict.nature, verdict.reason.params["found"]) == (
+        Condition.OUT_OF_RANGE,
+        Nature.FAULT,
+        "900 ppm",
+    )
+    told = [engine.process(batch([(0, second, 1.0)]), 0) for second in range(0, 60 * REFUSED_RUN, 60)]
+    assert [len(verdicts) for verdicts in told] == [0] * (REFUSED_RUN - 1) + [1]
+    assert told[-1][0].phase is Phase.CLEARED
+
+
+def test_a_good_reading_between_impossible_ones_begins_the_count_anew() -> None:
+    engine = Engine(city(["co"]))
+    for second in range(0, 600, 60):
+        assert not engine.refused([refusal(0)] * (REFUSED_RUN - 1), START_US)
+        assert not engine.process(batch([(0, second, 1.0)]), 0)
+
+
+def test_refusals_that_say_nothing_of_a_sensor_are_left_alone() -> None:
+    engine = Engine(city(["co"]))
+    others = set(RefusalReason) - {RefusalReason.OUT_OF_RANGE, RefusalReason.NOT_A_NUMBER}
+    assert not engine.refused([refusal(0, reason) for reason in others for _ in range(5)], START_US)
+    assert not engine.refused([refusal(-1)] * 5, START_US)
+
+
+def test_adopted_conditions_are_not_raised_again_and_end_with_normal_readings() -> None:
+    engine = Engine(city(["ch4", "pm25"]))
+    held = {(0, Condition.HIGH), (1, Condition.SILENT), (1, Condition.OUT_OF_RANGE)}
+    engine.adopt(held)
+    assert engine.standing() == held
+    assert not engine.liveness([silent(1, now=True)], START_US)
+    assert not engine.refused([refusal(1)] * 5, START_US)
+    ended = engine.liveness([silent(1, now=False)], START_US)
+    for second in range(0, 300, 60):
+        ended += engine.process(batch([(0, second, 0.0), (1, second, 40.0 + second / 60)]), 0)
+    assert {(v.sensor, v.condition) for v in ended if v.phase is Phase.CLEARED} == held
+    assert not engine.standing()
+
+
+def test_an_adopted_condition_that_nothing_judges_any_more_ends_with_the_next_good_reading() -> None:
+    engine = Engine(city(["people"]))  # no limit, and a count may rest
+    engine.adopt([(0, Condition.HIGH), (0, Condition.STUCK)])
+    verdicts = engine.process(batch([(0, 0, 3.0)]), 0)
+    assert {(v.condition, v.phase, v.reason.key) for v in verdicts} == {
+        (Condition.HIGH, Phase.CLEARED, "reason.unjudged"),
+        (Condition.STUCK, Phase.CLEARED, "reason.unjudged"),
+    }
+
+
+def test_the_state_of_half_a_million_sensors_fits_into_memory() -> None:
+    assert Engine(city(["pm25"] * 10)).bytes_per_sensor <= 300
+
+
+def test_both_languages_hold_the_same_reasons() -> None:
+    keys = [{key for key in table(language) if key.startswith("reason.")} for language in Language]
+    assert keys[0] == keys[1]

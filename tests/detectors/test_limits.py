@@ -1,0 +1,116 @@
+"""Limits: steps, hysteresis, duration by event time, gaps, doubt."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from config.limits import Limit, LimitTable, Side, limit_table
+from config.vocabulary import Severity
+from detectors.engine import Engine
+from detectors.limits import Limits
+from detectors.model import Condition, Nature, Phase, Verdict
+from tests.detectors.build import batch, city, feed
+
+
+def engine_of(*quantities: str, interval_s: float = 60, limits: LimitTable | None = None) -> Engine:
+    town = city(quantities, interval_s, limits)
+    return Engine(town, [Limits(town)])
+
+
+def told(verdicts: list[Verdict]) -> list[tuple[Phase, Severity]]:
+    return [(verdict.phase, verdict.severity) for verdict in verdicts]
+
+
+def test_a_single_gas_reading_over_the_limit_is_raised_at_once() -> None:
+    (verdict,) = engine_of("ch4").process(batch([(0, 0, 25.0)]), 0)
+    assert (verdict.condition, verdict.phase, verdict.nature) == (Condition.HIGH, Phase.RAISED, Nature.EVENT)
+    assert verdict.severity is Severity.MAJOR
+    assert verdict.score == np.inf
+    assert verdict.reason.params["source"] == "GB/T 50493-2019"
+
+
+def test_a_worse_step_changes_the_severity_and_hysteresis_holds_it() -> None:
+    values = [0, 30, 51, 45, 41, 40, 21, 20, 0]
+    assert told(feed(engine_of("ch4"), [values])) == [
+        (Phase.RAISED, Severity.MAJOR),
+        (Phase.CHANGED, Severity.EXTREME),
+        (Phase.CHANGED, Severity.MAJOR),  # at 40, where the worse step clears
+        (Phase.CLEARED, Severity.MAJOR),  # at 20
+    ]
+
+
+def test_a_lack_of_oxygen_is_a_low_limit() -> None:
+    verdicts = feed(engine_of("o2"), [[20.9, 19.5, 17, 19, 20.0]])
+    assert [v.condition for v in verdicts] == [Condition.LOW] * 4
+    assert told(verdicts)[0] == (Phase.RAISED, Severity.MAJOR)
+    assert told(verdicts)[-1] == (Phase.CLEARED, Severity.MAJOR)
+
+
+def test_a_limit_with_a_duration_waits_for_it_by_event_time() -> None:
+    verdicts = feed(engine_of("pm25"), [[160.0] * 12])
+    assert [(v.phase, (v.at_us - v.since_us) // 1_000_000) for v in verdicts] == [(Phase.RAISED, 600)]
+
+
+def test_one_reading_under_the_threshold_begins_the_duration_anew() -> None:
+    assert not feed(engine_of("pm25"), [[160.0] * 9 + [149.0] + [160.0] * 9])
+
+
+def test_no_alarm_comes_out_of_a_gap() -> None:
+    engine = engine_of("pm25")
+    assert not engine.process(batch([(0, 0, 160.0)]), 0)
+    assert not engine.process(batch([(0, 3600, 160.0)]), 0)  # an hour of silence is not an hour over the limit
+    assert told(engine.process(batch([(0, 3600 + s, 160.0) for s in range(60, 660, 60)]), 0)) == [
+        (Phase.RAISED, Severity.GENERAL)
+    ]
+
+
+def test_a_standing_alarm_outlives_a_gap() -> None:
+    engine = engine_of("ch4")
+    feed(engine, [[30.0]])
+    assert not engine.process(batch([(0, 7200, 30.0)]), 0)
+    assert engine.standing() == {(0, Condition.HIGH)}
+
+
+def test_a_sensors_own_limits_replace_the_quantitys() -> None:
+    own = Limit("ch4", Side.HIGH, Severity.GENERAL, 5, 4, 0, "the site's engineer")
+    engine = engine_of("ch4", "ch4", limits=limit_table(by_sensor={"ch4-0": [own]}))
+    verdicts = engine.process(batch([(0, 0, 6.0), (1, 0, 6.0)]), 0)
+    assert [(v.sensor, v.severity) for v in verdicts] == [(0, Severity.GENERAL)]
+
+
+def test_an_adopted_alarm_learns_its_step_from_the_next_reading() -> None:
+    engine = engine_of("ch4", "ch4")
+    engine.adopt([(0, Condition.HIGH), (1, Condition.HIGH)])
+    verdicts = engine.process(batch([(0, 0, 60.0), (1, 0, 1.0)]), 0)
+    assert [(v.phase, v.severity) for v in verdicts if v.sensor == 0] == [(Phase.CHANGED, Severity.EXTREME)]
+    assert [v.phase for v in verdicts if v.sensor == 1] == [Phase.CLEARED]
+    assert not engine.process(batch([(0, 60, 60.0), (1, 60, 1.0)]), 0)
+
+
+@pytest.mark.parametrize("lonely", [True, False])
+def test_a_lonely_jump_over_a_limit_speaks_against_the_sensor_a_shared_one_does_not(lonely: bool) -> None:
+    rng = np.random.default_rng(5)
+    series = [40 + 2 * rng.normal(size=150) for _ in range(5)]
+    for one in series[: 1 if lonely else 5]:
+        one[100:] += 900
+    verdicts = [
+        v
+        for v in feed(Engine(city(["pm25"] * 5)), [one.tolist() for one in series])
+        if v.condition is Condition.HIGH and v.sensor == 0
+    ]
+    assert verdicts[0].nature is (Nature.FAULT if lonely else Nature.EVENT)
+
+
+@given(st.lists(st.sampled_from([0.0, 19.0, 22.0, 30.0, 45.0, 55.0]), min_size=1, max_size=40))
+def test_the_step_that_stands_is_what_hysteresis_says(values: list[float]) -> None:
+    expected, steps = 0, ((25.0, 20.0), (50.0, 40.0))
+    engine, standing = engine_of("ch4"), 0
+    for at, value in enumerate(values):
+        kept = [n for n, (high, clear) in enumerate(steps, 1) if value >= high or (n <= expected and value > clear)]
+        expected = max(kept, default=0)
+        for verdict in engine.process(batch([(0, at * 60.0, value)]), 0):
+            standing = (
+                0 if verdict.phase is Phase.CLEARED else {Severity.MAJOR: 1, Severity.EXTREME: 2}[verdict.severity]
+            )
+        assert standing == expected
