@@ -320,6 +320,7 @@ async def run_simulation(
     clock: bool = True,
     first_event_s: float = 120.0,
     progress: ProgressCallback | None = None,
+    on_truth: Callable[[Truth], None] | None = None,
     time_source: Clock | None = None,
 ) -> SimulationResult:
     """Simulate a city and publish its readings; returns when the broker has acknowledged every message.
@@ -327,13 +328,16 @@ async def run_simulation(
     speed: simulated seconds per real second, None for as fast as the broker acknowledges; faster than 1 needs a
     daemon whose clock follows the broker. start_us: event time of the beginning, the present whole second if not
     given; the city's time zone decides which hour of the day that is. pack: most readings in a message. clock:
-    publish the simulated time. progress: called on the event loop, some times a second and at the end.
+    publish the simulated time. progress: called on the event loop, some times a second and at the end. on_truth:
+    called with the truth before the first reading, for a run that may be cut short.
 
     Raises RetryableError (no broker, no acknowledgement), PermanentError (the broker refuses), ValueError.
     """
     source = time_source or SystemClock()
     begin_us = source.now_us() // US_PER_SECOND * US_PER_SECOND if start_us is None else start_us
-    simulation = Simulation(city, seed, begin_us, minutes, first_event_s=first_event_s)
+    simulation = await asyncio.to_thread(Simulation, city, seed, begin_us, minutes, first_event_s=first_event_s)
+    if on_truth is not None:
+        on_truth(simulation.truth)
     sent = await play(
         Run(city, simulation.instants(), simulation.start_us, simulation.end_us),
         Broker(host, port, username, password),

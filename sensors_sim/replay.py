@@ -1,5 +1,6 @@
 """Recordings played back over MQTT as if they were live, with their own event times."""
 
+import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,7 +98,8 @@ async def replay(
     Raises RecordingError (a file cannot be read), RetryableError (no broker, no acknowledgement), PermanentError
     (the broker refuses), ValueError, OSError.
     """
-    selection = select(read_recording(files, adapter), city, from_us, to_us)
+    recording = await asyncio.to_thread(read_recording, files, adapter)
+    selection = await asyncio.to_thread(select, recording, city, from_us, to_us)
     columns = selection.instants
     first_us = int(columns.times_us[0]) if columns.times_us.size else 0
     sent = await play(

@@ -14,6 +14,7 @@ from config.clock import SystemClock
 from config.errors import PermanentError, RetryableError
 from sensors_sim.generate import readings
 from sensors_sim.publish import Broker, Progress, Publisher, Stopped, run_simulation
+from sensors_sim.truth import Truth
 from sensors_sim.wire import Message
 from tests.sensors_sim.cities import LIVELY, make_city
 from tests.sensors_sim.listener import listening
@@ -130,14 +131,24 @@ async def test_real_time_is_kept_at_a_speed(tmp_path: Path) -> None:
 async def test_a_cancelled_run_ends_at_once_and_leaves_no_thread(tmp_path: Path) -> None:
     with mosquitto(tmp_path) as broker:
         begun = asyncio.Event()
+        truths: list[Truth] = []
         before = threading.active_count()
         work = asyncio.create_task(
-            run_simulation(SMALL, 1, 60, start_us=START_US, port=broker.port, speed=1, progress=lambda _: begun.set())
+            run_simulation(
+                SMALL,
+                1,
+                60,
+                start_us=START_US,
+                port=broker.port,
+                progress=lambda _: begun.set(),
+                on_truth=truths.append,
+            )
         )
         await asyncio.wait_for(begun.wait(), 10)
         work.cancel()
         with pytest.raises(asyncio.CancelledError):
             await work
+        assert [truth.end_us for truth in truths] == [START_US + 3600 * 1_000_000]
         assert threading.active_count() <= before + 1  # the event loop keeps one idle thread of its pool
 
 
