@@ -6,7 +6,7 @@ from sqlalchemy import select
 
 from alerting import tables
 from alerting.alarms import AlarmDecision, Call, Step, calls_for, judge
-from alerting.correlate import Join, JoinReason, OpenEvent
+from alerting.correlate import JoinReason, OpenEvent
 from alerting.events import (
     OVER_TICKET_CLOSES_US,
     TICKET_DUE_US,
@@ -85,18 +85,22 @@ def file_events(work: Work) -> None:
     calling = [touched for touched in work.touched.values() if _wants_event(work, touched)]
     if not calling:
         return
-    opens = work.load_open_events(touched.after for touched in calling)
+    opens, joins = work.load_open_events(touched.after for touched in calling), []
     for touched in calling:
         alarm, sensor = touched.after, work.sensor(touched.after)
         spot = spot_of(sensor)
         join = opens.join(sensor.id, spot, work.now_us)
-        if join.event_id is None:
-            file = _open_event(work, alarm)
-            opens.add(OpenEvent(file.event.id, spot, None))
-        else:
-            file = _event_file(work, join.event_id)
-        opens.bind(sensor.id, spot.category, file.event.id)
-        _put_into_event(work, file, alarm, join)
+        event_id = join.event_id
+        if event_id is None:
+            event_id = _open_event(work, alarm).event.id
+            opens.add(OpenEvent(event_id, spot, None))
+        opens.bind(sensor.id, spot.category, event_id)
+        joins.append((alarm, event_id, join.reason))
+    missing = {event_id for _, event_id, _ in joins} - set(work.events)
+    for event, over_us in work.load_events(missing):
+        work.events[event.id] = EventFile(event, over_us, event)
+    for alarm, event_id, reason in joins:
+        _put_into_event(work, alarm, event_id, reason)
 
 
 def _wants_event(work: Work, touched: Touched) -> bool:
@@ -111,13 +115,6 @@ def _wants_event(work: Work, touched: Touched) -> bool:
         touched.after.severity.worse_than(before.severity)
         or calls_for(before, life_safety=life_safety) is not Call.GRID
     )
-
-
-def _event_file(work: Work, event_id: int) -> EventFile:
-    if event_id not in work.events:
-        for event, over_us in work.load_events([event_id]):
-            work.events[event_id] = EventFile(event, over_us, event)
-    return work.events[event_id]
 
 
 def _open_event(work: Work, alarm: Alarm) -> EventFile:
@@ -174,11 +171,10 @@ def _open_event(work: Work, alarm: Alarm) -> EventFile:
     return file
 
 
-def _put_into_event(work: Work, file: EventFile, alarm: Alarm, join: Join) -> None:
-    alarm = replace(alarm, event_id=file.event.id)
-    work.set_alarm(alarm)
-    file.joined[alarm.id] = join.reason
-    work.transaction.add_loose(tables.event_alarms, [{"event_id": file.event.id, "alarm_id": alarm.id}])
+def _put_into_event(work: Work, alarm: Alarm, event_id: int, reason: JoinReason) -> None:
+    work.set_alarm(replace(alarm, event_id=event_id))
+    work.events[event_id].joined[alarm.id] = reason
+    work.transaction.add_loose(tables.event_alarms, [{"event_id": event_id, "alarm_id": alarm.id}])
 
 
 def file_tickets(work: Work) -> None:

@@ -119,7 +119,10 @@ class Work:
             return found
         columns = tables.grid_events.c
         near = or_(*(_box(category, sensors) for category, sensors in by_category.items()))
-        for row in self.transaction.rows(select(tables.grid_events).where(columns.state.in_(OPEN_STATES), near)):
+        compared = select(
+            columns.id, columns.category, columns.device, columns.place_zh, columns.lon, columns.lat, columns.over_us
+        )
+        for row in self.transaction.rows(compared.where(columns.state.in_(OPEN_STATES), near)):
             found.add(open_event(row))
         self._bind_sensors(found, {sensor.id for sensors in by_category.values() for sensor in sensors})
         return found
