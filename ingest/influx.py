@@ -132,8 +132,14 @@ class Influx1Store(_InfluxStore):
         super().__init__(city, _InfluxQl(settings.url, settings.database, headers))
 
     def prepare(self) -> None:
-        """See Store.prepare."""
-        self._reader.query(f"CREATE DATABASE {_name(self._database)}")
+        """See Store.prepare. An account that may not create databases is enough where the database is there."""
+        try:
+            self._reader.query(f"CREATE DATABASE {_name(self._database)}")
+        except PermanentError as refused:
+            try:
+                self._reader.query("SHOW MEASUREMENTS LIMIT 1")
+            except PermanentError:
+                raise refused from None
 
     def write(self, batch: ReadingBatch) -> None:
         """See Store.write. A part that the server dropped is a PermanentError with its words."""

@@ -182,6 +182,17 @@ def test_a_server_without_buckets_makes_its_database_at_the_first_write(recorder
     store.close()
 
 
+def test_an_account_that_may_not_create_databases_can_use_one_that_is_there(recorder: Recorder) -> None:
+    forbidden = {"results": [{"error": "sample not authorized to execute statement 'CREATE DATABASE'"}]}
+    recorder.status, recorder.answers = 200, [forbidden, {"results": [{}]}]
+    store = store1(recorder.port)
+    store.prepare()
+    recorder.answers = [forbidden, {"results": [{"error": "database not found: gridwhistle"}]}]
+    with pytest.raises(PermanentError, match="CREATE DATABASE"):
+        store.prepare()
+    store.close()
+
+
 def test_a_wrong_token_is_named_at_the_start(recorder: Recorder) -> None:
     recorder.status, recorder.answer = 401, b'{"message":"unauthorized access"}'
     store = store2(recorder.port)
