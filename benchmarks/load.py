@@ -34,7 +34,7 @@ def packets(topics_and_payloads: Iterable[tuple[str, bytes]], qos: int) -> list[
 
 
 class Publisher:
-    """One connection. Counts acknowledgements in a thread of its own, so that it never waits for one before the next."""
+    """One connection. Counts acknowledgements in a thread of its own, so that it need not wait for each."""
 
     WINDOW = 20_000
 
@@ -57,7 +57,7 @@ class Publisher:
             self.acknowledged += whole
 
     def send(self, made: Sequence[bytes], qos: int, rate: float | None = None, chunk: int = 100) -> None:
-        """Send packets, at ``rate`` a second or as fast as the broker takes them; returns when all are acknowledged."""
+        """Send packets, at ``rate`` a second or as fast as the broker takes them, until all are acknowledged."""
         start, before = time.perf_counter(), self.acknowledged
         for first in range(0, len(made), chunk):
             if rate is not None:

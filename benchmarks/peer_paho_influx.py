@@ -1,6 +1,6 @@
-"""The plain script that most people write: paho-mqtt, json, influxdb-client's batching WriteApi, a threshold per reading.
+"""The plain script that most people write: paho, json, influxdb-client's batching WriteApi, a threshold.
 
-Usage: peer_paho_influx.py BROKER_PORT STORE_URL. Prints one line for every second in which something arrived.
+Usage: peer_paho_influx.py BROKER_PORT STORE_URL. Prints READY, then a line for every reading over the limit.
 """
 
 import json
@@ -10,9 +10,9 @@ from typing import Any
 
 import paho.mqtt.client as mqtt
 from influxdb_client.client.influxdb_client import InfluxDBClient
-from influxdb_client.client.write.point import Point
 from influxdb_client.client.write_api import WriteOptions
 from influxdb_client.domain.write_precision import WritePrecision
+from paho.mqtt.enums import CallbackAPIVersion
 
 LIMIT = 25.0
 
@@ -27,12 +27,21 @@ def main() -> None:
         reading = json.loads(message.payload)
         if reading["v"] >= LIMIT:
             print("ALARM", reading["id"], time.time(), flush=True)
-        point = Point("peer").tag("sensor", reading["id"]).field("value", float(reading["v"]))
-        write.write(bucket="peer", record=point.time(int(reading["t"] * 1e6), WritePrecision.US))
+        record = {
+            "measurement": "peer",
+            "tags": {"sensor": reading["id"]},
+            "fields": {"value": float(reading["v"])},
+            "time": int(reading["t"] * 1e6),
+        }
+        write.write(bucket="peer", record=record, write_precision=WritePrecision.US)
 
-    client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id="peer", clean_session=False)
+    def connected(client: mqtt.Client, *_: Any) -> None:
+        client.subscribe("gridwhistle/readings/#", qos=1)
+
+    client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id="peer", clean_session=False)
     client.on_message = arrived
-    client.on_connect = lambda *_: client.subscribe("gridwhistle/readings/#", qos=1)
+    client.on_connect = connected
+    client.on_subscribe = lambda *_: print("READY", flush=True)
     client.connect("127.0.0.1", port)
     client.loop_forever()
 

@@ -5,7 +5,7 @@ Wall time is int64 microseconds since 1970-01-01T00:00:00Z everywhere inside (na
 
 import asyncio
 import time
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Protocol
 
 US_PER_SECOND = 1_000_000
@@ -60,6 +60,11 @@ class FollowingClock(SystemClock):
     def advance(self, now_us: int) -> None:
         """Move the wall time forward to ``now_us``."""
         self._now_us = max(self._now_us, now_us)
+
+
+def today() -> date:
+    """The machine's date in UTC: for what people wrote in files, never for readings."""
+    return to_datetime(SystemClock().now_us()).date()
 
 
 def to_datetime(time_us: int) -> datetime:

@@ -27,7 +27,8 @@ def broker_command(folder: Path, port: int) -> tuple[str, list[str]]:
     if mosquitto:
         configuration = folder / "mosquitto.conf"
         configuration.write_text(
-            f"listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 1000000\nmax_inflight_messages 1000\n"
+            f"listener {port} 127.0.0.1\nallow_anonymous true\n"
+            "max_queued_messages 1000000\nmax_inflight_messages 1000\n"
         )
         return "mosquitto", [mosquitto, "-c", str(configuration)]
     configuration = folder / "amqtt.yaml"
@@ -70,4 +71,5 @@ async def _listening(name: str, port: int, process: asyncio.subprocess.Process, 
                 return
     except TimeoutError:
         raise RetryableError(f"{name} does not listen on port {port} after {START_PATIENCE_S:.0f} s") from None
-    raise RetryableError(f"{name} ended at once: {log.read_text(errors='replace')[-500:]}")
+    why = await asyncio.to_thread(log.read_text, errors="replace")
+    raise RetryableError(f"{name} ended at once: {why[-500:]}")

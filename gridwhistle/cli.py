@@ -5,15 +5,15 @@ import signal
 from collections.abc import Callable, Coroutine
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from alerting.ledger import Ledger
-from config.city_files import load_city, read_city
-from config.clock import from_datetime, isoformat
+from config.city_files import EXAMPLE, load_city, read_city
+from config.clock import from_datetime, isoformat, today
 from config.errors import ConfigurationError, GridwhistleError
 from config.logs import configure_logs
 from config.problems import Level
@@ -21,11 +21,12 @@ from config.settings_files import load_settings
 from config.texts import text
 from config.vocabulary import Language
 from gridwhistle.daemon import daemon
-from gridwhistle.demo import EXAMPLE, DemoOptions, Stage, demo
+from gridwhistle.demo import DemoOptions, Stage, demo
 from gridwhistle.score import cases_of, keep_score, print_score
 from sensors_sim import publish
 from sensors_sim.publish import run_simulation
-from sensors_sim.replay import make_city, replay
+from sensors_sim.recordings.city_folder import make_city
+from sensors_sim.replay import replay
 from sensors_sim.truth import read_truth, write_truth
 
 app = typer.Typer(
@@ -88,7 +89,7 @@ class Bar:
         self._bar = Progress(*columns, TimeElapsedColumn(), console=err, transient=True)
         self._task = self._bar.add_task("", total=1.0)
 
-    def __enter__(self) -> "Bar":
+    def __enter__(self) -> Self:
         self._bar.start()
         return self
 
@@ -157,7 +158,7 @@ def check(
     language: LanguageOption = Language.ZH,
 ) -> None:
     """Check a city's folder and report every mistake at once. Exit code 1 where there is an error."""
-    report = read_city(folder)
+    report = read_city(folder, today=today())
     for problem in report.problems:
         style = "red" if problem.level is Level.ERROR else "yellow"
         out.print(problem.text(language), style=style, highlight=False, soft_wrap=True)
@@ -235,8 +236,8 @@ def replay_command(
             playing = asyncio.create_task(
                 replay(
                     files,
-                    adapter,
                     load_city(city),
+                    adapter=adapter,
                     speed=speed or None,
                     from_us=_moment(begin),
                     to_us=_moment(end),

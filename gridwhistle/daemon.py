@@ -1,6 +1,7 @@
-"""The composition root: opens the rooms, plugs them together, keeps their loops running, closes them in reverse order."""
+"""The composition root: opens the rooms, plugs them together, keeps their loops running, closes them in reverse."""
 
 import asyncio
+import gc
 import os
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -18,7 +19,8 @@ from alerting.outbox import Outbox
 from alerting.pipeline import Pipeline
 from config.city import City
 from config.city_files import load_city
-from config.clock import Clock, FollowingClock, SystemClock
+from config.clock import Clock, FollowingClock, SystemClock, today
+from config.logs import mask_people
 from config.settings import ClockSource, Settings
 from dashboard_api.app import create_app
 from dashboard_api.ports import Health, Ports
@@ -31,8 +33,8 @@ from ingest.intake import Intake
 from ingest.liveness import Liveness
 from ingest.model import Series
 from ingest.mqtt import MqttReceiver, ReceiverState
-from ingest.stores import open_store
 from ingest.store import Store
+from ingest.stores import open_store
 
 log = structlog.get_logger(__name__)
 
@@ -54,7 +56,7 @@ class Running:
 
     async def listening(self) -> None:
         """Wait until the broker has taken our subscriptions: from then on nothing that is published is missed."""
-        while self.receiver.state is not ReceiverState.CONNECTED:
+        while self.receiver.state is not ReceiverState.CONNECTED:  # noqa: ASYNC110 - its state lives in its thread
             await asyncio.sleep(0.02)
 
 
@@ -98,7 +100,9 @@ async def daemon(settings: Settings) -> AsyncIterator[Running]:
 
 
 async def _open(settings: Settings, house: AsyncExitStack) -> Running:
-    city = await asyncio.to_thread(load_city, settings.city)
+    city = await asyncio.to_thread(load_city, settings.city, today=today())
+    mask_people(city.workers.values())
+    gc.freeze()  # a city stays for good: no collection needs to walk over it
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     clock_file = ClockFile(settings.data_dir / "clock")
     published = settings.clock.source is ClockSource.BROKER
@@ -129,7 +133,7 @@ async def _open(settings: Settings, house: AsyncExitStack) -> Running:
         city=city,
         clock=clock,
         intake=Intake(city, settings.ingest, settings.mqtt.subscriptions, follows_broker=published),
-        dead_letters=DeadLetter(settings.data_dir / "dead-letter", city),
+        dead_letters=DeadLetter(settings.data_dir, city),
         liveness=Liveness(city, settings.ingest, clock.now_us()),
         engine=engine,
         pipeline=Pipeline(ledger, city),
@@ -235,8 +239,12 @@ async def _keep_storing(line: Line) -> None:
 
 
 async def _beat(line: Line, receiver: MqttReceiver, clock: Clock) -> None:
+    connects = receiver.connects
     while True:
-        await line.link(receiver.state is ReceiverState.CONNECTED)
+        if receiver.connects != connects:  # the link broke, however shortly: devices get their whole allowance again
+            connects = receiver.connects
+            await line.link(up=False)
+        await line.link(up=receiver.state is ReceiverState.CONNECTED)
         await line.beat()
         await clock.sleep(BEAT_EVERY_S)
 

@@ -4,10 +4,9 @@ import asyncio
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 
-from config.city_files import load_city
+from config.city_files import EXAMPLE, load_city
 from config.clock import SystemClock
 from config.settings import ClockSettings, ClockSource, DashboardSettings, MqttSettings, Settings
 from config.vocabulary import Language
@@ -15,8 +14,6 @@ from gridwhistle.broker import bare_broker
 from gridwhistle.daemon import Running, daemon
 from sensors_sim.publish import Progress, run_simulation
 from sensors_sim.truth import write_truth
-
-EXAMPLE = Path(str(files("config"))) / "examples" / "district"
 
 
 @dataclass(frozen=True, slots=True)

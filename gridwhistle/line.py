@@ -69,9 +69,7 @@ class Latest:
         return LastValues(self.event_us.copy(), self.value.copy(), self.silent.copy())
 
 
-def segments(
-    messages: Sequence[Message], clock_topic: str | None
-) -> Iterator[tuple[int | None, list[Message]]]:
+def segments(messages: Sequence[Message], clock_topic: str | None) -> Iterator[tuple[int | None, list[Message]]]:
     """Cut messages at the ticks of a published clock: (the time to move on to first, the readings after it).
 
     Without a clock topic everything is one segment. A tick that cannot be read is passed over like an empty one.
@@ -202,7 +200,7 @@ class Line:
         verdicts = self.engine.liveness(changes, now_us) if changes else []
         await self._handle(verdicts, now_us)  # also without verdicts: cases have their own deadlines
 
-    async def link(self, up: bool) -> None:
+    async def link(self, *, up: bool) -> None:
         """Say whether our own link to the broker stands: its silence is not the devices' silence."""
         async with self._turn:
             self.liveness.link(up, self.clock.now_us())
@@ -266,7 +264,7 @@ class Line:
                 self._count("store_retries", 1)
                 await retry.pause("store cannot be written, readings wait", error)
             except PermanentError as error:
-                log.error("store refused readings, kept in the dead-letter", rows=len(batch), why=str(error))
+                log.warning("store refused readings, kept in the dead-letter", rows=len(batch), why=str(error))
                 await asyncio.to_thread(self.dead_letters.write, store_refusals(batch, self.city, str(error)))
                 self._count("store_refused", len(batch))
                 return

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import aiomqtt
 
-from config.city_files import load_city
+from config.city_files import EXAMPLE, load_city
 from config.vocabulary import Category
 from gridwhistle.daemon import daemon
 from gridwhistle.score import cases_of, keep_score
 from sensors_sim.publish import run_simulation
-from tests.support.daemon import EXAMPLE, eventually, flow_settings, settled
+from tests.support.daemon import eventually, flow_settings, settled
 from tests.support.servers import mosquitto
 
 NINE_IN_THE_MORNING_US = 1_769_648_400_000_000  # a Thursday, Asia/Shanghai
@@ -34,7 +34,7 @@ async def test_everything_scripted_is_found_once_and_told_to_the_right_person_an
             await settled(running, result.truth.end_us, result.readings_sent)
             events, tickets = cases_of(running.ledger)
             async for message in phone.messages:
-                pushed.append((str(message.topic), json.loads(bytes(message.payload))))  # type: ignore[arg-type]  # QoS 1 payloads are bytes
+                pushed.append((str(message.topic), json.loads(bytes(message.payload))))
                 if len(pushed) >= len(events) + len(tickets):
                     break
             stored = running.store.count()
@@ -68,10 +68,10 @@ async def test_a_reading_over_the_limit_reaches_the_phone_of_the_worker_of_its_g
             message = await anext(aiter(device.messages))
             await eventually(lambda: len(running.ledger.events()) == 1, "the event is in the ledger")
             event = running.ledger.events()[0]
-    push = json.loads(bytes(message.payload))  # type: ignore[arg-type]  # QoS 1 payloads are bytes
+    push = json.loads(bytes(message.payload))
     assert str(message.topic) == f"gridwhistle/notify/{event.responsible.worker}"
     assert event.code in json.dumps(push, ensure_ascii=False)
     assert event.grid == sensor.grid
-    assert any(
-        shift.worker == event.responsible.worker and shift.grid == sensor.grid for shift in city.roster
-    ), "the worker on the roster of the sensor's own grid is called"
+    assert any(shift.worker == event.responsible.worker and shift.grid == sensor.grid for shift in city.roster), (
+        "the worker on the roster of the sensor's own grid is called"
+    )

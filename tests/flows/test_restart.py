@@ -9,10 +9,10 @@ import httpx
 import pytest
 
 from alerting.ledger import Ledger
-from config.city_files import load_city
+from config.city_files import EXAMPLE, load_city
 from gridwhistle.score import cases_of, keep_score
 from sensors_sim.publish import Progress, run_simulation
-from tests.support.daemon import EXAMPLE, DaemonProcess, eventually
+from tests.support.daemon import DaemonProcess, eventually
 from tests.support.servers import Server, mosquitto
 
 NINE_IN_THE_MORNING_US = 1_769_648_400_000_000

@@ -27,7 +27,6 @@ from gridwhistle.daemon import Running
 
 PATIENCE_S = 60.0
 ROOT = Path(__file__).parents[2]
-EXAMPLE = ROOT / "config" / "examples" / "district"
 
 
 def recordings() -> Path:

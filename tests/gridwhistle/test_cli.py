@@ -1,0 +1,91 @@
+"""The command line, and the README that describes it."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from config.city_files import EXAMPLE, load_city
+from config.clock import SystemClock
+from config.settings import IngestSettings, MqttSettings
+from gridwhistle.cli import app
+from ingest.intake import Intake
+from ingest.model import Message
+from tests.support.daemon import ROOT
+
+runner = CliRunner()
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+README_ZH = (ROOT / "README.zh-CN.md").read_text(encoding="utf-8")
+
+
+def commands() -> set[str]:
+    found = {
+        (command.name or (command.callback.__name__ if command.callback else "")).replace("_", "-")
+        for command in app.registered_commands
+    }
+    assert found
+    return found
+
+
+class TestCheck:
+    def test_the_example_district_has_no_mistake(self) -> None:
+        result = runner.invoke(app, ["check", str(EXAMPLE), "--language", "en"])
+        assert result.exit_code == 0, result.output
+        assert "No mistakes" in result.output
+
+    def test_all_mistakes_are_told_at_once_with_their_place_and_the_exit_code_says_so(self, tmp_path: Path) -> None:
+        city = tmp_path / "city"
+        shutil.copytree(EXAMPLE, city)
+        sensors = (city / "sensors.csv").read_text(encoding="utf-8").splitlines()
+        sensors += [sensors[1], sensors[2].replace("ch4", "ch5")]
+        (city / "sensors.csv").write_text("\n".join(sensors) + "\n", encoding="utf-8")
+        result = runner.invoke(app, ["check", str(city), "--language", "en"])
+        assert result.exit_code == 1
+        assert f"line {len(sensors) - 1}" in result.output
+        assert f"line {len(sensors)}" in result.output
+
+
+class TestReadme:
+    def test_every_command_stands_in_both_readmes_and_nothing_else_does(self) -> None:
+        for text in (README, README_ZH):
+            assert set(re.findall(r"^\| `gridwhistle ([a-z-]+)` \|", text, re.MULTILINE)) == commands()
+
+    @pytest.mark.parametrize("command", sorted(commands()))
+    def test_every_command_explains_itself(self, command: str) -> None:
+        result = runner.invoke(app, [command, "--help"])
+        assert result.exit_code == 0
+        assert "Usage" in result.output
+
+    def test_every_option_that_a_command_of_the_readme_uses_exists(self) -> None:
+        used = re.findall(r"^ *\.venv/bin/gridwhistle ([a-z-]+)(.*)$", README, re.MULTILINE)
+        assert used
+        for command, rest in used:
+            options = runner.invoke(app, [command, "--help"], env={"COLUMNS": "200"}).output
+            for option in re.findall(r"--[a-z-]+", rest):
+                assert option in options, f"{command} {option}"
+
+    def test_both_readmes_show_the_same_commands(self) -> None:
+        def blocks(text: str) -> list[str]:
+            return [re.sub(r" --language en", "", block) for block in re.findall(r"```\w+\n(.*?)```", text, re.DOTALL)]
+
+        assert blocks(README) == blocks(README_ZH)
+
+    def test_everything_it_points_to_is_there(self) -> None:
+        for text in (README, README_ZH):
+            targets = [*re.findall(r"\]\(([^)#:]+)\)", text), *re.findall(r"`(config/examples/[^`]+)`", text)]
+            assert targets
+            assert [target for target in targets if not (ROOT / target).exists()] == []
+
+    def test_its_example_reading_is_admitted(self) -> None:
+        example = re.search(r'^ *(\{"id".*\})$', README, re.MULTILINE)
+        assert example is not None
+        reading = json.loads(example[1])
+        city = load_city(EXAMPLE)
+        intake = Intake(city, IngestSettings(too_old_s=1e10), MqttSettings().subscriptions)
+        message = Message("gridwhistle/readings/x", json.dumps(reading).encode(), received_us=SystemClock().now_us())
+        admission = intake.admit([message], message.received_us)
+        assert admission.refused == ()
+        assert city.sensors[admission.batch.sensor[0]].id == reading["id"]

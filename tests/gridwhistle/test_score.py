@@ -1,0 +1,132 @@
+"""Keeping score: what belongs to what really happened, and what was opened for nothing."""
+
+from dataclasses import replace
+
+from alerting.model import CENTRE, Alarm, AlarmState, EventState, FaultTicket, GridEvent, Responsible, TicketState
+from config.vocabulary import Category, LocalText, Role, Severity
+from detectors.model import Condition, Nature, Reason
+from gridwhistle.score import keep_score
+from sensors_sim.truth import Episode, Fault, FaultKind, Truth
+
+TEXT = LocalText("甲", "A")
+
+EPISODE = Episode(
+    name="gas leak",
+    category=Category.GAS_LEAK,
+    lon=113.0,
+    lat=28.0,
+    grid="g1",
+    from_us=100,
+    to_us=900,
+    sensors=("gas-1", "gas-2"),
+    over_limit=("gas-1",),
+    limit_us=200,
+    severity=Severity.MAJOR,
+    responsible="w1",
+)
+FAULT = Fault(FaultKind.STUCK, "env-1", 113.0, 28.0, "g1", 300, 900, "m1")
+TRUTH = Truth("city", 7, 0, 1000, (EPISODE,), (FAULT,))
+
+
+def alarm(sensor: str, condition: Condition, at_us: int) -> Alarm:
+    return Alarm(
+        id=1,
+        sensor_id=sensor,
+        condition=condition,
+        nature=Nature.EVENT,
+        severity=Severity.MAJOR,
+        state=AlarmState.RAISED,
+        raised_us=at_us,
+        cleared_us=None,
+        acknowledged_us=None,
+        acknowledged_by=None,
+        since_us=at_us,
+        at_us=at_us,
+        value=30.0,
+        expected_low=0.0,
+        expected_high=25.0,
+        score=9.0,
+        detector="limits",
+        reason=Reason("reason.limit.high"),
+        event_id=1,
+        ticket_id=None,
+    )
+
+
+def event(
+    number: int, sensor: str, at_us: int, worker: str = "w1", category: Category = Category.GAS_LEAK
+) -> GridEvent:
+    return GridEvent(
+        id=number,
+        code=f"GW-{number}",
+        category=category,
+        severity=Severity.MAJOR,
+        state=EventState.DISPATCHED,
+        grid="g1",
+        lon=113.0,
+        lat=28.0,
+        place=TEXT,
+        opened_us=at_us,
+        started_us=at_us,
+        line=(Responsible(worker, TEXT, Role.WORKER, "g1"), Responsible(CENTRE, TEXT, Role.CENTRE, None)),
+        department=None,
+        city_version="v",
+        over=False,
+        alarms=(alarm(sensor, Condition.HIGH, at_us),),
+    )
+
+
+def ticket(sensor: str, opened_us: int, condition: Condition = Condition.STUCK) -> FaultTicket:
+    return FaultTicket(
+        id=1,
+        code="FT-1",
+        sensor_id=sensor,
+        grid="g1",
+        state=TicketState.OPEN,
+        opened_us=opened_us,
+        due_us=opened_us + 1,
+        line=(Responsible("m1", TEXT, Role.MAINTENANCE, None),),
+        over=False,
+        alarms=(alarm(sensor, condition, opened_us),),
+    )
+
+
+def test_everything_found_once_by_the_right_people_is_perfect() -> None:
+    score = keep_score(TRUTH, [event(1, "gas-2", 250)], [ticket("env-1", 400)])
+    assert score.perfect
+    assert score.episodes[0].delay_s == 150 / 1e6
+
+
+def test_a_second_event_for_one_cause_is_not_right() -> None:
+    score = keep_score(TRUTH, [event(1, "gas-1", 250), event(2, "gas-2", 260)], [ticket("env-1", 400)])
+    assert not score.perfect
+    assert score.episodes[0].opened == ("GW-1", "GW-2")
+
+
+def test_the_wrong_person_or_category_is_not_right() -> None:
+    assert not keep_score(TRUTH, [event(1, "gas-1", 250, worker="w2")], [ticket("env-1", 400)]).perfect
+    wrong = event(1, "gas-1", 250, category=Category.NOISE)
+    assert not keep_score(TRUTH, [wrong], [ticket("env-1", 400)]).perfect
+
+
+def test_nothing_opened_is_missed() -> None:
+    score = keep_score(TRUTH, [], [])
+    assert not score.perfect
+    assert [found.opened for found in (*score.episodes, *score.faults)] == [(), ()]
+
+
+def test_an_event_before_its_cause_or_on_another_sensor_is_false() -> None:
+    score = keep_score(TRUTH, [event(1, "gas-1", 50), event(2, "gas-9", 250)], [ticket("env-1", 400)])
+    assert [code for code, _ in score.false_events] == ["GW-1", "GW-2"]
+
+
+def test_a_grid_event_for_a_broken_sensor_and_a_ticket_for_a_good_one_are_false() -> None:
+    score = keep_score(TRUTH, [event(1, "gas-1", 250), event(2, "env-1", 400)], [ticket("gas-1", 250)])
+    assert [code for code, _ in score.false_events] == ["GW-2"]
+    assert [sensor for _, sensor in score.false_tickets] == ["gas-1"]
+
+
+def test_a_ticket_under_the_wrong_name_is_not_right() -> None:
+    score = keep_score(TRUTH, [event(1, "gas-1", 250)], [ticket("env-1", 400, Condition.SILENT)])
+    assert not score.faults[0].right_category
+    assert not replace(score, episodes=()).perfect
