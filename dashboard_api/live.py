@@ -54,6 +54,10 @@ class LiveFeed:
         """How many streams are open."""
         return len(self._readers)
 
+    def start(self) -> None:
+        """Let streams be opened: the server comes up."""
+        self._stopped = False
+
     def stop(self) -> None:
         """End every stream, and every later one at once: the server goes down."""
         self._stopped = True

@@ -49,6 +49,8 @@ async def serve(app: FastAPI, settings: DashboardSettings) -> AsyncIterator[str]
     Raises ConfigurationError where the address cannot be listened on.
     """
     listener = _listen(settings.host, settings.port)
+    live: LiveFeed = app.state.live
+    live.start()
     port = listener.getsockname()[1]
     config = uvicorn.Config(
         app,
@@ -70,7 +72,6 @@ async def serve(app: FastAPI, settings: DashboardSettings) -> AsyncIterator[str]
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         yield f"http://{host}:{port}"
     finally:
-        live: LiveFeed = app.state.live
         live.stop()
         server.should_exit = True
         await task

@@ -1,7 +1,7 @@
 // What can be done with a case: accept with one click, give to somebody else, note, close.
 import {get, post} from './api.js';
 import {putEvent, putTicket, update, state} from './store.js';
-import {html, useEffect, useState} from './ui.js';
+import {focused, html, useEffect, useState} from './ui.js';
 import {nameOf, problemText, t} from './words.js';
 
 function AssignForm({one, onSend, onCancel}) {
@@ -17,7 +17,7 @@ function AssignForm({one, onSend, onCancel}) {
   };
   return html`<form class="act-form" onSubmit=${send}>
     <label>${t('ui.do.assign_to')}
-      <select required autofocus value=${worker} onChange=${(event) => setWorker(event.target.value)}>
+      <select required ref=${focused} value=${worker} onChange=${(event) => setWorker(event.target.value)}>
         <option value="">${t('ui.do.choose_person')}</option>
         ${people.map((person) => html`<option value=${person.worker}>${nameOf(person.name)}${
           person.duties[0] ? ` · ${t(`role.${person.duties[0].role}`)}` : ''}${
@@ -35,7 +35,7 @@ function TextForm({label, submit, field, path, required, onSend, onCancel}) {
     onSend(path, {[field]: new FormData(event.target).get('text')});
   };
   return html`<form class="act-form" onSubmit=${send}>
-    <label>${label}<textarea name="text" rows="3" maxLength="2000" required=${required} autofocus
+    <label>${label}<textarea name="text" rows="3" maxLength="2000" required=${required} ref=${focused}
       placeholder=${t('ui.do.note_placeholder')}></textarea></label>
     <div class="buttons"><button>${submit}</button>
       <button type="button" class="quiet" onClick=${onCancel}>${t('ui.do.cancel')}</button></div>

@@ -3,7 +3,7 @@ import {get, signedOut} from './api.js';
 import {apply, changed, hearClock, state} from './store.js';
 
 const SILENCE_MS = 40000;
-const RETRY_MS = 2000;
+const RETRY_MS = 1500;
 const ACTIONS = [
   'alarm_raised', 'alarm_changed', 'alarm_cleared', 'event_opened', 'event_changed', 'event_over',
   'event_acknowledged', 'event_assigned', 'event_note', 'event_closed', 'ticket_opened', 'ticket_over',
@@ -52,9 +52,11 @@ function open() {
       apply(data);
     });
   }
+  // The browser's own reconnecting knows no id before the first entry: it would begin at "now" and miss what was.
   own.addEventListener('error', () => {
     behind();
-    if (own.readyState === EventSource.CLOSED && own === source) setTimeout(() => reopen(own), RETRY_MS);
+    own.close();
+    setTimeout(() => reopen(own), RETRY_MS);
   });
 }
 

@@ -37,7 +37,7 @@ const EventMark = L.CircleMarker.extend({
     ctx.lineWidth = chosen ? 3 : waiting ? 2.2 : 1.2;
     ctx.stroke();
     ctx.fillStyle = '#000';
-    ctx.font = `700 ${Math.round(size * 0.95)}px system-ui, sans-serif`;
+    ctx.font = `800 ${Math.round(size * 1.08)}px system-ui, sans-serif`;
     ctx.textAlign = 'center';
     ctx.textBaseline = 'middle';
     ctx.fillText(NUMERALS[level], 0, TEXT_DROP[level] * size + 1);
@@ -109,6 +109,9 @@ export class CityMap {
       }).addTo(this.map);
     }
     this.bounds = L.geoJSON(collection).getBounds();
+    this.map.on('dragstart zoomstart', () => {
+      this.isWhole = false;
+    });
     this.whole();
     this.wholeZoom = this.map.getZoom();
     this.map.setMaxBounds(this.bounds.pad(0.6));
@@ -116,7 +119,16 @@ export class CityMap {
   }
 
   whole() {
-    this.map.fitBounds(this.bounds, {padding: [14, 14], animate: false});
+    this.map.fitBounds(this.bounds, {paddingTopLeft: [14, 14], paddingBottomRight: [14, this.map.getSize().y > 420 ? 92 : 14], animate: false});
+    this.isWhole = true;
+  }
+
+  /** The map's place has another size: the whole city stays whole, and the chosen event in sight. */
+  resized() {
+    this.map.invalidateSize({animate: false, pan: false});
+    if (this.bounds && this.isWhole) this.whole();
+    const chosen = state.selected?.kind === 'event' && state.events.get(state.selected.id);
+    if (this.bounds && chosen) this.goTo(chosen);
   }
 
   colour() {
@@ -124,7 +136,7 @@ export class CityMap {
       const worst = state.grids.get(code)?.worst || null;
       if (layer.worst === worst) continue;
       layer.worst = worst;
-      layer.setStyle(worst ? {...CALM, fillColor: COLOURS[worst], fillOpacity: 0.55, color: '#4b5258', weight: 1.4} : CALM);
+      layer.setStyle(worst ? {...CALM, fillColor: COLOURS[worst], fillOpacity: 0.82, color: '#4b5258', weight: 1.4} : CALM);
     }
   }
 
@@ -192,7 +204,7 @@ export class CityMap {
 
   goTo(event) {
     const point = [event.latitude, event.longitude];
-    if (!this.map.getBounds().pad(-0.1).contains(point)) this.map.panTo(point);
+    if (!this.map.getBounds().pad(-0.05).contains(point)) this.map.panTo(point);
   }
 
   end() {
@@ -231,7 +243,7 @@ export function MapView() {
         if (city.current) follow();
       }, 50);
     });
-    const fit = new ResizeObserver(() => own.map.invalidateSize({animate: false}));
+    const fit = new ResizeObserver(() => own.resized());
     fit.observe(place.current);
     follow();
     return () => {

@@ -1,6 +1,6 @@
 // Signing in.
 import {get, post} from './api.js';
-import {html, useState} from './ui.js';
+import {focused, html, useState} from './ui.js';
 import {problemText, t} from './words.js';
 
 export function SignIn({ended, onSignedIn, onLanguage}) {
@@ -27,7 +27,7 @@ export function SignIn({ended, onSignedIn, onLanguage}) {
       <img src="/static/icon.svg" alt="" width="44" height="44" />
       <h1>${t('ui.sign_in.heading')}</h1>
       <label>${t('ui.sign_in.name')}
-        <input name="name" autocomplete="username" required autofocus spellcheck="false" autocapitalize="none" /></label>
+        <input name="name" autocomplete="username" required ref=${focused} spellcheck="false" autocapitalize="none" /></label>
       <label>${t('ui.sign_in.password')}
         <input name="password" type="password" autocomplete="current-password" required /></label>
       <p class="wrong" role="alert">${wrong}</p>

@@ -33,7 +33,7 @@ function Health() {
   if (!health) return null;
   const counters = Object.entries(health.counters).sort(([a], [b]) => (a < b ? -1 : 1));
   return html`<div class="health" onKeyDown=${(event) => event.key === 'Escape' && show(false)}>
-    <button class=${`quiet ${health.ok ? '' : 'bad'}`} aria-expanded=${shown} onClick=${() => show(!shown)}>
+    <button class=${`quiet ${health.ok ? '' : 'bad'}`} aria-label=${t(health.ok ? 'ui.health.ok' : 'ui.health.bad')} aria-expanded=${shown} onClick=${() => show(!shown)}>
       <span aria-hidden="true">${health.ok ? '✓' : '!'}</span> ${t(health.ok ? 'ui.health.ok' : 'ui.health.bad')}</button>
     ${shown && html`<section class="card" aria-label=${t('ui.health.heading')}>
       <h2>${t('ui.health.heading')}</h2>

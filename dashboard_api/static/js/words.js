@@ -36,7 +36,7 @@ function prepareFormats() {
   const time = {hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23', timeZone: zone};
   formats = {
     time: new Intl.DateTimeFormat(locale, time),
-    full: new Intl.DateTimeFormat(locale, {month: 'short', day: 'numeric', ...time}),
+    full: new Intl.DateTimeFormat(locale, {month: 'short', day: 'numeric', ...time, second: undefined}),
     day: new Intl.DateTimeFormat('en-CA', {timeZone: zone}),
     clock: new Intl.DateTimeFormat(locale, {year: 'numeric', month: 'short', day: 'numeric', weekday: 'short', ...time}),
     number: new Intl.NumberFormat(locale, {maximumSignificantDigits: 4}),

@@ -1,0 +1,295 @@
+import asyncio
+import os
+import re
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from fastapi import FastAPI
+from playwright.async_api import Browser
+
+from config.settings import DashboardSettings
+from config.vocabulary import Severity
+from dashboard_api.server import serve
+from tests.support.browser import PHONE, Centre, chromium, command_centre
+from tests.support.dashboard import ACCOUNT, PASSWORD, Desk
+
+pytestmark = pytest.mark.browser
+PICTURES = Path(__file__).parents[2] / "docs"
+CALM = [3.0 + n % 7 * 0.2 for n in range(200)]
+
+
+@pytest_asyncio.fixture
+async def url(app: FastAPI) -> AsyncIterator[str]:
+    async with serve(app, DashboardSettings(port=0)) as address:
+        yield address
+
+
+@pytest_asyncio.fixture
+async def browser() -> AsyncIterator[Browser]:
+    async with chromium() as process:
+        yield process
+
+
+@pytest_asyncio.fixture
+async def centre(browser: Browser, url: str) -> AsyncIterator[Centre]:
+    async with command_centre(browser, url) as page:
+        await page.sign_in(ACCOUNT, PASSWORD)
+        yield page
+        assert page.errors == []
+        assert page.foreign == []
+
+
+async def picture(centre: Centre, name: str) -> None:
+    if os.environ.get("GRIDWHISTLE_SCREENSHOTS"):
+        await centre.page.screenshot(path=PICTURES / f"{name}.png")
+
+
+async def until(centre: Centre, condition: str) -> None:
+    """Wait, frame by frame, for a condition; the page's policy forbids Playwright's own way, which evaluates text."""
+    async with asyncio.timeout(20):
+        await centre.page.evaluate(
+            f"async () => {{ while (!({condition})) await new Promise(requestAnimationFrame); }}"
+        )
+
+
+def leak(desk: Desk) -> int:
+    sensor = desk.sensor("ch4")
+    desk.read(sensor, [*CALM, 9.0, 19.0, 31.2])
+    return desk.alarm(sensor, 31.2).id
+
+
+async def test_an_event_appears_live_and_one_click_in_one_page_changes_the_other(
+    centre: Centre, browser: Browser, url: str, desk: Desk
+) -> None:
+    async with AsyncExitStack() as stack:
+        colleague = await stack.enter_async_context(command_centre(browser, url))
+        await colleague.sign_in(ACCOUNT, PASSWORD)
+        assert await centre.page.locator(".item").count() == 0
+        event_id = leak(desk)
+        for page in (centre, colleague):
+            assert await page.wait_for_event() == event_id
+        await colleague.open_event(event_id)
+        assert await colleague.page.locator(".actions button.main").count() == 1
+        await centre.acknowledge(event_id)
+        await colleague.wait_for_accepted(event_id)
+        await colleague.page.wait_for_selector(f'.detail .done:has-text("{ACCOUNT}")')
+        assert await colleague.page.locator(".actions button.main").count() == 0
+        assert colleague.errors == []
+    kept = desk.ledger.event(event_id)
+    assert kept is not None
+    assert kept.acknowledged_by == ACCOUNT
+
+
+async def test_the_details_tell_who_why_and_draw_the_readings(centre: Centre, desk: Desk) -> None:
+    event_id = leak(desk)
+    event = desk.ledger.event(event_id)
+    assert event is not None
+    await centre.wait_for_event(event_id)
+    await centre.open_event(event_id)
+    await centre.page.wait_for_selector(".chart canvas")
+    drawn = centre.page.locator(".chart [role=img]")
+    assert int(await drawn.get_attribute("data-points") or 0) > 100
+    text = await centre.page.inner_text(".detail")
+    for word in (event.line[0].name.zh, event.line[1].name.zh, event.place.zh, event.code, "31.2 %LEL", "低于 25 %LEL"):
+        assert word in text
+    for worker in desk.city.workers.values():
+        assert worker.phone not in text
+    marked = await centre.page.evaluate(
+        """() => {
+          const canvas = document.querySelector('.chart canvas');
+          const {data} = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+          const counts = {ink: 0, severity: 0, band: 0};
+          for (let i = 0; i < data.length; i += 4) {
+            const [r, g, b] = data.slice(i, i + 3);
+            if (Math.max(r, g, b) < 110 && data[i + 3] > 100) counts.ink += 1;
+            if (r === 255 && g === 154 && b === 31) counts.severity += 1;
+            if (r === 223 && g === 227 && b === 230) counts.band += 1;
+          }
+          return counts;
+        }"""
+    )
+    assert marked["ink"] > 200
+    assert marked["severity"] > 20
+    assert marked["band"] > 2000
+
+
+async def test_the_map_is_coloured_where_something_is_wrong_and_grey_elsewhere(centre: Centre, desk: Desk) -> None:
+    count = """() => {
+      const small = new OffscreenCanvas(200, 120).getContext('2d', {willReadFrequently: true});
+      small.drawImage(document.querySelector('.map canvas'), 0, 0, 200, 120);
+      const {data} = small.getImageData(0, 0, 200, 120);
+      let coloured = 0;
+      for (let i = 0; i < data.length; i += 4) {
+        const [r, g, b, alpha] = data.slice(i, i + 4);
+        if (alpha > 150 && Math.max(r, g, b) - Math.min(r, g, b) > 60) coloured += 1;
+      }
+      return coloured;
+    }"""
+    await centre.page.wait_for_selector(".map canvas")
+    assert await centre.page.evaluate(count) == 0
+    event = desk.alarm(desk.sensor("ch4"), 60, Severity.EXTREME)
+    await until(centre, f"({count})() > 40")
+    desk.ports.commands.close(event.id, actor=ACCOUNT, now_us=desk.clock.now_us())
+    await until(centre, f"({count})() === 0")
+
+
+async def test_the_language_changes_without_reload_and_is_kept(centre: Centre, desk: Desk) -> None:
+    event_id = leak(desk)
+    await centre.wait_for_event(event_id)
+    await centre.open_event(event_id)
+    assert "燃气泄漏" in await centre.page.inner_text(".detail h2")
+    await centre.page.click("button:text-is('English')")
+    await centre.page.wait_for_selector(".detail h2:has-text('Gas leak')")
+    assert await centre.page.title() == "City grid command centre"
+    await picture(centre, "command-centre-en")
+    shown = await centre.page.inner_text("body")
+    names = {desk.city.name.en}
+    assert not re.search("[\u4e00-\u9fff]", shown.replace("中文", "")), names
+    await centre.page.reload()
+    await centre.page.wait_for_selector(".item .what:has-text('Gas leak')")
+
+
+async def test_notes_assignment_and_closing_work_by_keyboard_alone(centre: Centre, desk: Desk) -> None:
+    event_id = leak(desk)
+    await centre.wait_for_event(event_id)
+    page = centre.page
+    await page.focus(f'.item[data-event="{event_id}"]')
+    await page.keyboard.press("Enter")
+    await page.wait_for_selector(".detail h2:focus")
+    await page.focus(".actions .buttons button:nth-child(2)")
+    await page.keyboard.press("Enter")
+    await page.keyboard.type("valve shut")
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Enter")
+    await page.wait_for_selector(".trail q:has-text('valve shut')")
+    await page.focus(".actions .buttons button:nth-child(1)")
+    await page.keyboard.press("Enter")
+    event = desk.ledger.event(event_id)
+    assert event is not None
+    other = event.line[1].worker
+    await page.wait_for_selector(f'.act-form option[value="{other}"]', state="attached")
+    await page.select_option(".act-form select", other)
+    await page.focus(".act-form .buttons button")
+    await page.keyboard.press("Enter")
+    await page.wait_for_selector(f".facts dd strong:has-text('{event.line[1].name.zh}')")
+    await page.focus(".actions .buttons button:nth-child(3)")
+    await page.keyboard.press("Enter")
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Enter")
+    await page.wait_for_selector(f'.item[data-event="{event_id}"]', state="detached")
+    await page.focus(".detail .back")
+    await page.keyboard.press("Escape")
+    await page.wait_for_selector(".detail", state="detached")
+
+
+async def test_fault_tickets_have_their_own_tab(centre: Centre, desk: Desk) -> None:
+    ticket = desk.fault(desk.sensor("temperature"))
+    await centre.page.wait_for_selector("#tab-faults b:text-is('1')")
+    assert await centre.page.locator(".item").count() == 0
+    assert await centre.wait_for_fault() == ticket.id
+    await centre.page.click(".item")
+    await centre.page.click(".actions button.main")
+    await centre.page.wait_for_selector(f'.item[data-fault="{ticket.id}"]:not(.waiting)')
+
+
+async def test_sensors_show_only_when_one_looks_closely(centre: Centre, desk: Desk) -> None:
+    asked: list[str] = []
+    centre.page.on("request", lambda request: asked.append(request.url) if "/sensors?" in request.url else None)
+    await centre.page.wait_for_selector(".legend")
+    assert asked == []
+    for _ in range(3):
+        await centre.page.click(".map-tools button:first-child")
+    await centre.page.wait_for_selector(".legend .dot")
+    words = await centre.page.inner_text(".legend p")
+    shown = int(re.findall(r"\d+", words)[0])
+    assert 0 < shown < len(desk.city.sensors)
+
+
+async def test_every_control_has_a_name(centre: Centre, desk: Desk) -> None:
+    event_id = leak(desk)
+    await centre.wait_for_event(event_id)
+    await centre.open_event(event_id)
+    nameless = await centre.page.evaluate(
+        """() => [...document.querySelectorAll('button, select, input, textarea, [role=img], a')]
+          .filter((one) => !(one.getAttribute('aria-label') || one.textContent.trim() || one.title || one.labels?.length))
+          .map((one) => one.outerHTML)"""
+    )
+    assert nameless == []
+    small = await centre.page.evaluate(
+        """() => [...document.querySelectorAll('button, select')]
+          .filter((one) => one.offsetHeight < 44).map((one) => one.outerHTML)"""
+    )
+    assert small == []
+
+
+async def test_a_phone_shows_map_and_feed_and_then_the_details(browser: Browser, url: str, desk: Desk) -> None:
+    async with command_centre(browser, url, viewport=PHONE) as phone:
+        await phone.sign_in(ACCOUNT, PASSWORD)
+        event_id = leak(desk)
+        await phone.wait_for_event(event_id)
+        assert await phone.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        await picture(phone, "command-centre-phone")
+        await phone.open_event(event_id)
+        assert not await phone.page.is_visible(".map")
+        await phone.page.click(".actions button.main")
+        await phone.page.wait_for_selector(".detail .done")
+        assert await phone.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert phone.errors == []
+
+
+async def test_the_page_says_how_far_behind_it_is_and_catches_up(app: FastAPI, browser: Browser, desk: Desk) -> None:
+    async with AsyncExitStack() as stack:
+        async with serve(app, DashboardSettings(port=0)) as url:
+            centre = await stack.enter_async_context(command_centre(browser, url))
+            await centre.sign_in(ACCOUNT, PASSWORD)
+        await centre.page.wait_for_selector(".connection.behind")
+        event_id = leak(desk)
+        async with serve(app, DashboardSettings(port=int(url.rpartition(":")[2]))):
+            await centre.page.wait_for_selector(".connection.live")
+            await centre.wait_for_event(event_id)
+
+
+async def test_a_session_that_ends_leads_back_to_signing_in(browser: Browser, url: str, desk: Desk) -> None:
+    async with command_centre(browser, url) as centre:
+        await centre.sign_in(ACCOUNT, PASSWORD)
+        desk.session_clock.advance(desk.session_clock.now_us() + 12 * 3600 * 1_000_000)
+        leak(desk)
+        await centre.page.wait_for_selector(".sign-in .wrong:not(:empty)")
+        assert await centre.page.locator(".item").count() == 0
+
+
+async def test_a_wrong_password_is_said_in_words(browser: Browser, url: str) -> None:
+    async with command_centre(browser, url) as centre:
+        await centre.page.goto(url)
+        await centre.page.fill("input[name=name]", ACCOUNT)
+        await centre.page.fill("input[name=password]", "not it, not at all")
+        await centre.page.click("form button.main")
+        await centre.page.wait_for_selector(".wrong:has-text('密码不对')")
+
+
+async def test_a_full_desk_is_worth_looking_at(centre: Centre, desk: Desk) -> None:
+    plan = [
+        ("noise", 2, 78.0, Severity.GENERAL),
+        ("tilt", 4, 5.1, Severity.LARGER),
+        ("water_level", 2, 1.4, Severity.LARGER),
+        ("current", 3, 61.0, Severity.MAJOR),
+        ("help_button", 2, 1.0, Severity.MAJOR),
+        ("ch4", 7, 58.4, Severity.EXTREME),
+    ]
+    for quantity, nth, value, severity in plan:
+        sensor = desk.sensor(quantity, nth)
+        desk.read(sensor, [*(value * (0.2 + n % 9 * 0.01) for n in range(200)), value * 0.4, value * 0.7, value])
+        newest = desk.alarm(sensor, value, severity)
+        desk.advance(300)
+    desk.fault(desk.sensor("temperature", 2))
+    await until(centre, f"document.querySelectorAll('.item[data-event]').length === {len(plan)}")
+    order = await centre.page.eval_on_selector_all(
+        ".item", "items => items.map((item) => item.className.match(/level-(.)/)[1])"
+    )
+    assert order == sorted(order)
+    await centre.open_event(newest.id)
+    await centre.page.wait_for_selector(".chart canvas")
+    await picture(centre, "command-centre-zh")
