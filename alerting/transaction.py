@@ -1,9 +1,10 @@
 """One write to the ledger: rows are gathered, given their ids, and sent in a few statements at the end."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Table, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, Insert, Select, Table, Update, bindparam, delete, func, insert, select, update
 
 from alerting import tables
 from alerting.model import Action, Responsible, Subject
@@ -33,6 +34,30 @@ def chunks(values: Sequence[T], size: int = CHUNK) -> Iterable[Sequence[T]]:
     return (values[start : start + size] for start in range(0, len(values), size))
 
 
+# Statements that every write needs are built once.
+
+
+@cache
+def _newest(table: Table) -> Select[Any]:
+    return select(func.max(table.c.id))
+
+
+@cache
+def _highest_number(table: Table) -> Select[Any]:
+    return select(func.max(table.c.number)).where(table.c.day == bindparam("of_day"))
+
+
+@cache
+def _insert_into(table: Table) -> Insert:
+    return insert(table)
+
+
+@cache
+def _update_of(table: Table, columns: tuple[str, ...]) -> Update:
+    values: dict[str, Any] = {name: bindparam(f"_{name}") for name in columns}
+    return update(table).where(table.c.id == bindparam("_id")).values(values)
+
+
 class Transaction:
     """What one writer does between BEGIN and COMMIT. Reads see the ledger as it was; ``flush`` sends what is new.
 
@@ -55,7 +80,7 @@ class Transaction:
     def next_id(self, table: Table) -> int:
         """The next id of a table."""
         if table not in self._next:
-            newest = self.connection.execute(select(func.max(table.c.id))).scalar_one()
+            newest = self.connection.execute(_newest(table)).scalar_one()
             self._next[table] = (newest or 0) + 1
         given = self._next[table]
         self._next[table] = given + 1
@@ -65,8 +90,8 @@ class Transaction:
         """The next running number of a day, for codes that people read."""
         key = (table, day)
         if key not in self._numbers:
-            query = select(func.max(table.c.number)).where(table.c.day == day)
-            self._numbers[key] = self.connection.execute(query).scalar_one() or 0
+            highest = self.connection.execute(_highest_number(table), {"of_day": day}).scalar_one()
+            self._numbers[key] = highest or 0
         self._numbers[key] += 1
         return self._numbers[key]
 
@@ -126,7 +151,7 @@ class Transaction:
     def _insert(self, table: Table) -> None:
         rows = [*self._new.pop(table, {}).values(), *self._loose.pop(table, [])]
         if rows:
-            self.connection.execute(insert(table), rows)
+            self.connection.execute(_insert_into(table), rows)
 
     def _update(self, table: Table, changed: Mapping[int, Mapping[str, Any]]) -> None:
         by_columns: dict[tuple[str, ...], list[dict[str, Any]]] = {}
@@ -134,9 +159,4 @@ class Transaction:
             columns = tuple(sorted(values))
             by_columns.setdefault(columns, []).append({"_id": row_id, **{f"_{name}": values[name] for name in columns}})
         for columns, rows in by_columns.items():
-            statement = (
-                update(table)
-                .where(table.c.id == bindparam("_id"))
-                .values({name: bindparam(f"_{name}") for name in columns})
-            )
-            self.connection.execute(statement, rows)
+            self.connection.execute(_update_of(table, columns), rows)
