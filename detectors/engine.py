@@ -15,6 +15,9 @@ from ingest.model import Float64s, Int64s, LivenessChange, Quality, ReadingBatch
 REFUSED_RUN = 3
 """Readings refused in a row, without a good one between, after which it is said."""
 
+GOOD_RUN = 10
+"""Good readings in a row after which it is over."""
+
 _DEVICE_REFUSALS = frozenset({RefusalReason.OUT_OF_RANGE, RefusalReason.NOT_A_NUMBER})
 
 _OWN = {
@@ -129,7 +132,7 @@ class Engine:
         bad = np.flatnonzero(self.own["out_of_range"][sensor])
         if len(bad):
             self.own["good"][sensor[bad]] += 1
-            for row in bad[self.own["good"][sensor[bad]] >= REFUSED_RUN]:
+            for row in bad[self.own["good"][sensor[bad]] >= GOOD_RUN]:
                 self.own["out_of_range"][sensor[row]] = False
                 verdicts.append(self._over(readings, int(row), Condition.OUT_OF_RANGE, "reason.out_of_range.cleared"))
         if self._orphans:

@@ -163,7 +163,8 @@ class Limits:
                 "source": named.source if named else "",
             },
         )
-        low, high = (-np.inf, threshold) if condition is Condition.HIGH else (threshold, np.inf)
+        possible = self._city.sensors[sensor].measures
+        low, high = (possible.low, threshold) if condition is Condition.HIGH else (threshold, possible.high)
         return Verdict(
             sensor=sensor,
             condition=condition,

@@ -2,7 +2,7 @@
 
 from config.texts import table
 from config.vocabulary import Language
-from detectors.engine import REFUSED_RUN, Engine
+from detectors.engine import GOOD_RUN, REFUSED_RUN, Engine
 from detectors.model import Condition, Nature, Phase
 from ingest.model import LivenessChange, Quality, ReadingBatch, Refusal, RefusalReason
 from tests.detectors.build import START_US, batch, city
@@ -63,8 +63,8 @@ def test_impossible_values_in_a_row_are_a_fault_until_good_ones_come_again() -> 
         Nature.FAULT,
         "900 ppm",
     )
-    told = [engine.process(batch([(0, second, 1.0)]), 0) for second in range(0, 60 * REFUSED_RUN, 60)]
-    assert [len(verdicts) for verdicts in told] == [0] * (REFUSED_RUN - 1) + [1]
+    told = [engine.process(batch([(0, second, 1.0)]), 0) for second in range(0, 60 * GOOD_RUN, 60)]
+    assert [len(verdicts) for verdicts in told] == [0] * (GOOD_RUN - 1) + [1]
     assert told[-1][0].phase is Phase.CLEARED
 
 
@@ -90,7 +90,7 @@ def test_adopted_conditions_are_not_raised_again_and_end_with_normal_readings() 
     assert not engine.liveness([silent(1, now=True)], START_US)
     assert not engine.refused([refusal(1)] * 5, START_US)
     ended = engine.liveness([silent(1, now=False)], START_US)
-    for second in range(0, 300, 60):
+    for second in range(0, 60 * GOOD_RUN, 60):
         ended += engine.process(batch([(0, second, 0.0), (1, second, 40.0 + second / 60)]), 0)
     assert {(v.sensor, v.condition) for v in ended if v.phase is Phase.CLEARED} == held
     assert not engine.standing()
