@@ -215,11 +215,13 @@ class MqttReceiver:
     def _connect_for_ever(self) -> None:
         pause_s = self._settings.reconnect_min_s
         while not self._stopping.is_set():
-            before = self._generation
+            began = self._clock.monotonic()
             problem = self._serve_one_connection()
             if self._stopping.is_set():
                 return
-            if self._generation != before:
+            # Only a connection that lasted starts the pauses anew: two daemons with one client id throw each other
+            # out as soon as they are in, and must not do so twice a second.
+            if self._clock.monotonic() - began > self._settings.reconnect_max_s:
                 pause_s = self._settings.reconnect_min_s
             self._note_down(problem)
             self._stopping.wait(pause_s * random.uniform(0.5, 1))  # noqa: S311  # spreads daemons, guards no secret

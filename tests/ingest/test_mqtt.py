@@ -160,6 +160,19 @@ async def test_the_first_connection_is_tried_until_there_is_a_broker(tmp_path: P
             assert receiver.problem == ""
 
 
+async def test_two_daemons_with_one_client_id_fight_ever_more_slowly(broker: Server) -> None:
+    patient = {"reconnect_min_s": 0.02, "reconnect_max_s": 100}
+    began = asyncio.get_running_loop().time()
+    async with (
+        MqttReceiver(settings(broker, **patient), SystemClock()) as one,
+        MqttReceiver(settings(broker, **patient), SystemClock()) as other,
+    ):
+        await eventually(lambda: one.connects + other.connects >= 12)
+    # They take turns: five falls of each, whose pauses double from at least 0.01 s, one after the other.
+    # Were the pauses not to grow, ten of them would last 0.2 s at most.
+    assert asyncio.get_running_loop().time() - began > 2 * 0.01 * (1 + 2 + 4 + 8 + 16) * 0.9
+
+
 async def test_reading_stops_while_too_much_waits_and_goes_on_afterwards(broker: Server) -> None:
     async with receiving(broker, batch_messages=10, waiting_limit=50) as receiver:
         await until(ReceiverState.CONNECTED, receiver)
