@@ -41,7 +41,7 @@ LEAN_MM_M = 7.0
 LEAN_S = 900.0
 CROWD_RISE_S = 150.0
 CROWD_HOLD_S = 420.0
-NOTICEABLE = {"pm25": 8.0, "pm10": 14.0, "ch4": 0.6, "tilt": 0.1, "people": 3.0}
+NOTICEABLE = {"pm25": 14.0, "pm10": 22.0, "ch4": 0.6, "tilt": 0.1, "people": 3.0}
 """An effect above this stands clear of a sensor's noise (about five standard deviations)."""
 STUCK_QUANTITIES = ("pm25", "temperature", "noise")
 SILENT_INTERVAL_S = 120.0
@@ -296,7 +296,7 @@ def _stage_stuck(stage: _Stage) -> tuple[Broken, Fault]:
     if not rows:
         raise _CannotError(f"the city has no free sensor of {', '.join(STUCK_QUANTITIES)}")
     often = [row for row in rows if stage.city.sensors[row].interval_s <= SILENT_INTERVAL_S]
-    return _fault(stage, FaultKind.STUCK, stage.pick(often or rows), stage.at(WARM_UP_S))
+    return _fault(stage, FaultKind.STUCK, stage.pick(often or rows), stage.at(WARM_UP_S + 60))
 
 
 def _stage_silent(stage: _Stage) -> tuple[Broken, Fault]:

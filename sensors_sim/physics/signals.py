@@ -51,15 +51,15 @@ SIGNALS: Mapping[str, Signal] = MappingProxyType({
     "h2s": Signal(_SUM, 0.1, 10, place=0.03, noise=0.06, memory_s=40),
     "o2": Signal(_SUM, 20.9, 10, place=0.03, noise=0.06, memory_s=30),
     # air: levels of a northern city on a fair day; micro stations resolve 1 µg/m³
-    "pm25": Signal(_PRODUCT, 42, 1, rhythm="traffic", swing=0.12, city=0.10, local=0.06, place=0.05, noise=1.6),
-    "pm10": Signal(_PRODUCT, 78, 1, rhythm="traffic", swing=0.14, city=0.10, local=0.07, place=0.05, noise=2.8,
+    "pm25": Signal(_PRODUCT, 42, 1, rhythm="traffic", swing=0.12, city=0.10, local=0.06, place=0.05, noise=2.8),
+    "pm10": Signal(_PRODUCT, 78, 1, rhythm="traffic", swing=0.14, city=0.10, local=0.07, place=0.05, noise=4.5,
                    field="pm25"),
     "so2": Signal(_PRODUCT, 9, 1, rhythm="traffic", swing=0.1, city=0.1, local=0.1, place=0.05, noise=0.8),
     "no2": Signal(_PRODUCT, 40, 1, rhythm="traffic", swing=0.25, city=0.1, local=0.1, place=0.06, noise=1.5),
     "o3": Signal(_PRODUCT, 55, 1, rhythm="warmth", swing=0.6, city=0.08, local=0.06, place=0.05, noise=1.8),
     "co_air": Signal(_PRODUCT, 700, 0.1, rhythm="traffic", swing=0.15, city=0.1, local=0.08, place=0.05, noise=18),
     # weather
-    "temperature": Signal(_SUM, 18, 10, rhythm="warmth", swing=5, city=0.5, local=0.25, place=0.3, noise=0.09),
+    "temperature": Signal(_SUM, 18, 10, rhythm="warmth", swing=5, city=0.5, local=0.25, place=0.3, noise=0.25),
     "humidity": Signal(_SUM, 55, 1, rhythm="damp", swing=15, city=2, local=1, place=1.2, noise=0.7),
     "pressure": Signal(_SUM, 1013, 10, city=0.6, local=0.05, place=0.2, noise=0.08),
     "wind_speed": Signal(_PRODUCT, 2.4, 10, rhythm="warmth", swing=0.3, city=0.2, local=0.15, place=0.1, noise=0.35,
