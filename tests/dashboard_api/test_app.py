@@ -11,6 +11,7 @@ import pytest
 from fastapi import FastAPI
 from pydantic import TypeAdapter
 
+from alerting.commands import RefusedReason
 from config.errors import RetryableError
 from config.texts import table
 from config.vocabulary import Language
@@ -220,3 +221,11 @@ def test_every_word_the_page_asks_for_exists() -> None:
 def test_no_script_is_longer_than_a_person_reads_at_once() -> None:
     lengths = {script.name: len(script.read_text().splitlines()) for script in (STATIC / "js").glob("*.js")}
     assert {name: length for name, length in lengths.items() if length > 300} == {}
+
+
+def test_every_route_and_reason_is_in_the_api_document(app: FastAPI) -> None:
+    document = (OPENAPI.parent / "api.md").read_text(encoding="utf-8")
+    for path, method, _ in operations(app):
+        shown = re.sub(r"\{(?:event|ticket|sensor)_id\}", "{id}", path.removeprefix("/api/v1"))
+        assert f"`{method.upper()} {shown}" in document or f"`{shown}`" in document, (method, path)
+    assert {reason.value for reason in RefusedReason} <= set(re.findall(r"`(\w+)`", document))

@@ -1,7 +1,7 @@
 // The map: grids coloured by their worst open event, events as shapes, sensors when one looks closely. No tiles.
 import {get} from './api.js';
 import {COLOURS, NUMERALS, SHAPES, TEXT_DROP} from './severity.js';
-import {now, state, subscribe, update} from './store.js';
+import {now, state, subscribe, update, worstByGrid} from './store.js';
 import {Legend} from './legend.js';
 import {html, useEffect, useRef, useState} from './ui.js';
 import {measure, nameOf, quantityName, t, timeText} from './words.js';
@@ -132,8 +132,9 @@ export class CityMap {
   }
 
   colour() {
+    const all = worstByGrid();
     for (const [code, layer] of this.layers) {
-      const worst = state.grids.get(code)?.worst || null;
+      const worst = all.get(code) ?? null;
       if (layer.worst === worst) continue;
       layer.worst = worst;
       layer.setStyle(worst ? {...CALM, fillColor: COLOURS[worst], fillOpacity: 0.82, color: '#4b5258', weight: 1.4} : CALM);

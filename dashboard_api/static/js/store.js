@@ -164,5 +164,17 @@ export function putTicket(ticket) {
   else state.tickets.set(ticket.id, ticket);
 }
 
+/** The worst open event of each grid, at once; where there are more open events than the page holds, as last read. */
+export function worstByGrid() {
+  if (state.events.size >= OPEN_LIMIT) {
+    return new Map([...state.grids.values()].map((grid) => [grid.code, grid.worst]));
+  }
+  const worst = new Map();
+  for (const {grid: {code}, severity} of state.events.values()) {
+    worst.set(code, Math.min(severity, worst.get(code) ?? severity));
+  }
+  return worst;
+}
+
 /** "District, street, community, grid" in the chosen language. */
 export const gridPath = (grid) => [...grid.path, grid.name].map(nameOf).join(' · ');
