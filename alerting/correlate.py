@@ -52,6 +52,10 @@ REACH: Mapping[Category, Reach] = MappingProxyType(
 """The one table of reaches. Two buttons of two homes are never one event, whatever their distance."""
 
 
+GROWTH = 3.0
+"""How many reaches an event of a spreading field (Bond.NEAR) may grow from where it began, sensor by sensor."""
+
+
 class JoinReason(StrEnum):
     """Why an alarm joins an open event, or none."""
 
@@ -73,11 +77,15 @@ class Spot:
 
 @dataclass(frozen=True, slots=True)
 class OpenEvent:
-    """What is compared of an event that is not closed. over_us: since when none of its alarms stands."""
+    """What is compared of an event that is not closed. over_us: since when none of its alarms stands.
+
+    spot: where one of its alarms comes from. began: longitude and latitude of its first alarm, None if that is spot.
+    """
 
     id: int
     spot: Spot
     over_us: int | None
+    began: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +120,7 @@ def belongs(spot: Spot, event: OpenEvent, now_us: int) -> bool:
         return False
     if event.over_us is not None and now_us - event.over_us > reach.window_us:
         return False
-    if distance_m(spot.lon, spot.lat, other.lon, other.lat) > reach.radius_m:
+    if not _in_reach(spot, event, reach):
         return False
     match reach.bond:
         case Bond.NEAR:
@@ -123,18 +131,32 @@ def belongs(spot: Spot, event: OpenEvent, now_us: int) -> bool:
             return spot.device == other.device
 
 
+def _in_reach(spot: Spot, event: OpenEvent, reach: Reach) -> bool:
+    if distance_m(spot.lon, spot.lat, event.spot.lon, event.spot.lat) > reach.radius_m:
+        return False
+    return event.began is None or distance_m(spot.lon, spot.lat, *event.began) <= GROWTH * reach.radius_m
+
+
 class OpenEvents:
     """Open events sorted into cells as wide as their category's reach, so that only near ones are compared."""
 
     def __init__(self, events: Iterable[OpenEvent] = ()) -> None:
         self._cells: dict[tuple[Category, int, int], list[OpenEvent]] = {}
+        self._first: dict[int, OpenEvent] = {}
         self._of_sensor: dict[tuple[str, Category], int] = {}
         for event in events:
             self.add(event)
 
     def add(self, event: OpenEvent) -> None:
         """One more open event."""
+        self._first.setdefault(event.id, event)
         self._cells.setdefault((event.spot.category, *_cell(event.spot)), []).append(event)
+
+    def grow(self, event_id: int, spot: Spot) -> None:
+        """An event has an alarm at this spot too: a spreading field is near wherever it has been seen."""
+        first = self._first.get(event_id)
+        if first is not None and REACH[spot.category].bond is Bond.NEAR:
+            self.add(OpenEvent(event_id, spot, first.over_us, (first.spot.lon, first.spot.lat)))
 
     def bind(self, sensor_id: str, category: Category, event_id: int) -> None:
         """A sensor has an alarm in this open event."""

@@ -94,6 +94,8 @@ def file_events(work: Work) -> None:
         if event_id is None:
             event_id = _open_event(work, alarm).event.id
             opens.add(OpenEvent(event_id, spot, None))
+        else:
+            opens.grow(event_id, spot)
         opens.bind(sensor.id, spot.category, event_id)
         joins.append((alarm, event_id, join.reason))
     missing = {event_id for _, event_id, _ in joins} - set(work.events)

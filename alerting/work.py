@@ -8,7 +8,7 @@ from uuid import uuid4
 from sqlalchemy import Select, and_, func, or_, select
 
 from alerting import tables
-from alerting.correlate import REACH, JoinReason, OpenEvent, OpenEvents, Spot, box_around
+from alerting.correlate import GROWTH, REACH, Bond, JoinReason, OpenEvent, OpenEvents, Spot, box_around
 from alerting.ledger import OPEN_STATES
 from alerting.model import CENTRE, Alarm, FaultTicket, GridEvent
 from alerting.push import Cause
@@ -122,10 +122,20 @@ class Work:
         compared = select(
             columns.id, columns.category, columns.device, columns.place_zh, columns.lon, columns.lat, columns.over_us
         )
-        for row in self.transaction.rows(compared.where(columns.state.in_(OPEN_STATES), near)):
+        rows = list(self.transaction.rows(compared.where(columns.state.in_(OPEN_STATES), near)))
+        for row in rows:
             found.add(open_event(row))
+        self._grow(found, [row["id"] for row in rows if REACH[Category(row["category"])].bond is Bond.NEAR])
         self._bind_sensors(found, {sensor.id for sensors in by_category.values() for sensor in sensors})
         return found
+
+    def _grow(self, found: OpenEvents, ids: Collection[int]) -> None:
+        alarms, links = tables.alarms.c, tables.event_alarms.c
+        query = select(links.event_id, alarms.sensor_id).join(tables.alarms, links.alarm_id == alarms.id).distinct()
+        for row in self._in(query, links.event_id, ids):
+            index = self.city.sensor_index.get(row["sensor_id"])
+            if index is not None:
+                found.grow(row["event_id"], spot_of(self.city.sensors[index]))
 
     def _bind_sensors(self, found: OpenEvents, sensor_ids: Collection[str]) -> None:
         alarms, events, links = tables.alarms.c, tables.grid_events.c, tables.event_alarms.c
@@ -262,7 +272,9 @@ def spot_of(sensor: Sensor) -> Spot:
 
 
 def _box(category: Category, sensors: Sequence[Sensor]) -> Any:
-    boxes = [box_around(sensor.lon, sensor.lat, REACH[category].radius_m) for sensor in sensors]
+    reach = REACH[category]
+    radius_m = reach.radius_m * (GROWTH if reach.bond is Bond.NEAR else 1)
+    boxes = [box_around(sensor.lon, sensor.lat, radius_m) for sensor in sensors]
     columns = tables.grid_events.c
     return and_(
         columns.category == category.value,

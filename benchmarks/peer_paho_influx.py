@@ -33,7 +33,7 @@ def main() -> None:
             "fields": {"value": float(reading["v"])},
             "time": int(reading["t"] * 1e6),
         }
-        write.write(bucket="peer", record=record, write_precision=WritePrecision.US)
+        write.write(bucket="peer", record=record, write_precision=WritePrecision.US)  # type: ignore[arg-type]  # a constant of the library, typed str
 
     def connected(client: mqtt.Client, *_: Any) -> None:
         client.subscribe("gridwhistle/readings/#", qos=1)

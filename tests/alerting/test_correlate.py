@@ -55,6 +55,25 @@ def test_the_nearest_of_several_is_taken() -> None:
     assert events.join("new", near, NOON_US).event_id == 2
 
 
+def test_a_spreading_field_grows_sensor_by_sensor_but_not_without_end() -> None:
+    step = 1400 / 111_320  # degrees of latitude, a little less than the reach of air pollution
+    spots = [Spot(Category.AIR_POLLUTION, f"box-{n}", f"place {n}", 113.0, 28.0 + n * step) for n in range(5)]
+    events = OpenEvents([OpenEvent(1, spots[0], None)])
+    found = []
+    for number, spot in enumerate(spots):
+        found.append(events.join(f"s{number}", spot, NOON_US).event_id)
+        events.grow(1, spot)
+    assert found == [1, 1, 1, 1, None]
+
+
+def test_a_house_does_not_spread() -> None:
+    spots = [Spot(Category.STRUCTURE_DANGER, f"box-{n}", "the same street", 113.0, 28.0 + n * 0.0008) for n in range(3)]
+    events = OpenEvents([OpenEvent(1, spots[0], None)])
+    events.grow(1, spots[1])
+    assert events.join("s1", spots[1], NOON_US).event_id == 1
+    assert events.join("s2", spots[2], NOON_US).event_id is None
+
+
 places = st.tuples(st.floats(-179, 179), st.floats(-66, 66))
 
 
