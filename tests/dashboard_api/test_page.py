@@ -12,11 +12,13 @@ from playwright.async_api import Browser
 
 from config.settings import DashboardSettings
 from config.vocabulary import Severity
+from dashboard_api.app import create_app
 from dashboard_api.server import serve
 from tests.support.browser import PHONE, Centre, chromium, command_centre
-from tests.support.dashboard import ACCOUNT, PASSWORD, Desk
+from tests.support.dashboard import ACCOUNT, PASSWORD, Desk, desk
 
-pytestmark = pytest.mark.browser
+# One browser for all tests of this file, so all of them share its event loop.
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 PICTURES = Path(__file__).parents[2] / "docs"
 COLOURED = """() => {
   const small = new OffscreenCanvas(200, 120).getContext('2d', {willReadFrequently: true});
@@ -33,19 +35,30 @@ COLOURED = """() => {
 CALM = [3.0 + n % 7 * 0.2 for n in range(200)]
 
 
-@pytest_asyncio.fixture
+@pytest_asyncio.fixture(name="desk", loop_scope="module")
+async def fixture_desk(tmp_path: Path) -> AsyncIterator[Desk]:
+    with desk(tmp_path) as parts:
+        yield parts
+
+
+@pytest.fixture
+def app(desk: Desk) -> FastAPI:
+    return create_app(desk.ports)
+
+
+@pytest_asyncio.fixture(loop_scope="module")
 async def url(app: FastAPI) -> AsyncIterator[str]:
     async with serve(app, DashboardSettings(port=0)) as address:
         yield address
 
 
-@pytest_asyncio.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def browser() -> AsyncIterator[Browser]:
     async with chromium() as process:
         yield process
 
 
-@pytest_asyncio.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def centre(browser: Browser, url: str) -> AsyncIterator[Centre]:
     async with command_centre(browser, url) as page:
         await page.sign_in(ACCOUNT, PASSWORD)

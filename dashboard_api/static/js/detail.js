@@ -46,7 +46,7 @@ function Alarm({alarm, level, first}) {
     <dl class="facts">
       <dt>${t('ui.detail.value')}</dt><dd><strong>${measure(alarm.value, alarm.unit)}</strong></dd>
       ${range && html`<dt>${t('ui.detail.expected')}</dt><dd>${range}</dd>`}
-      <dt>${t('ui.detail.when')}</dt><dd>${timeText(alarm.decided_by_reading_at, now())}
+      <dt>${t('ui.detail.when')}</dt><dd>${timeText(alarm.decided_by_reading_at, now())}${' '}
         <span class="soft">${alarm.cleared_at ? t('ui.detail.cleared') : t('ui.detail.standing')}</span></dd>
       <dt>${t('ui.detail.sensor')}</dt><dd class="code">${alarm.sensor}</dd>
     </dl>
@@ -94,7 +94,7 @@ function Facts({one}) {
     ${isEvent && html`<dt>${t('ui.detail.department')}</dt>
       <dd>${one.department ? nameOf(one.department.name) : t('ui.detail.no_department')}</dd>`}
     <dt>${t('ui.detail.grid')}</dt><dd>${gridPath(one.grid)}</dd>
-    <dt>${t('ui.detail.opened')}</dt><dd>${timeText(one.opened_at, now())}
+    <dt>${t('ui.detail.opened')}</dt><dd>${timeText(one.opened_at, now())}${' '}
       ${one.state !== 'closed' && html`<span class="soft">${t('ui.detail.since_opened', {span: span(now() - Date.parse(one.opened_at))})}</span>`}</dd>
     ${!isEvent && html`<dt>${t('ui.detail.due')}</dt><dd>${timeText(one.due_at, now())}</dd>`}
   </dl>

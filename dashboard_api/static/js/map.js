@@ -161,7 +161,8 @@ export class CityMap {
       }
       if (mark.key !== key) {
         mark.key = key;
-        mark.setStyle({level: event.severity, chosen, waiting});
+        // The radius bounds what is drawn anew, so it holds the widest outline too.
+        mark.setStyle({level: event.severity, chosen, waiting, radius: chosen ? 24 : 18});
         drawn.push([chosen, -event.severity, mark]);
       }
     }
