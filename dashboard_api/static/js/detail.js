@@ -18,7 +18,12 @@ function useCase({kind, id}) {
     let wanted = true;
     const timer = setTimeout(() => {
       get(`${PATHS[kind]}/${id}`).then(
-        (one) => wanted && (setFound({kind, ...one}), setProblem(null)),
+        (one) => {
+          if (!wanted || !state.selected) return;
+          state.selected.alarms = new Set(one.alarms.map((alarm) => alarm.id));
+          setFound({kind, ...one});
+          setProblem(null);
+        },
         (error) => wanted && setProblem(error));
     }, found && found.id === id && found.kind === kind ? READ_AGAIN_MS : 0);
     return () => {

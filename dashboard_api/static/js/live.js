@@ -47,9 +47,7 @@ function open() {
     own.addEventListener(action, (message) => {
       heard();
       last = Number(message.lastEventId);
-      const data = JSON.parse(message.data);
-      hearClock(data.entry.at);
-      apply(data);
+      apply(JSON.parse(message.data));
     });
   }
   // The browser's own reconnecting knows no id before the first entry: it would begin at "now" and miss what was.

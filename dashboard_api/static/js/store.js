@@ -15,7 +15,7 @@ export const state = {
   health: null,
   filter: {state: 'open', category: '', grid: '', order: 'worst'},
   tab: 'events',
-  selected: null, // {kind: 'event' | 'fault', id}
+  selected: null, // {kind: 'event' | 'fault', id, alarms: ids of its alarms once they are read}
   changes: 0, // counts live messages about the selected case
   loaded: false,
   connection: {state: 'connecting', heard: Date.now()},
@@ -140,7 +140,7 @@ export function apply(message) {
   if (event) putEvent(event);
   if (ticket) putTicket(ticket);
   const {selected} = state;
-  const touches = selected && (entry.subject === 'alarm'
+  const touches = selected && ((entry.subject === 'alarm' && selected.alarms?.has(entry.subject_id))
     || (event && selected.kind === 'event' && selected.id === event.id)
     || (ticket && selected.kind === 'fault' && selected.id === ticket.id));
   if (touches) state.changes += 1;
