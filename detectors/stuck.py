@@ -24,6 +24,7 @@ FORBEARANCE = 1.25  # factor on that longest run after one that was called stuck
 SCORE = 6.0  # -log10 of the run's probability
 LEARNED = 5.0  # changed steps that must have been seen before resting means anything
 ONE_STEP = 1.9  # mean by smallest change below which a sensor is too coarse to show its own scatter;
+STEP_SHARE = 1 / 3  # and that change at least this share of all (few moves may be small by chance)
 COARSE_RUN, COARSE_MOVES = 60, 30.0  # such a one must rest longer, and be known better
 RECOVERY = 3  # changed steps that end it
 MEMORY = 2000.0  # steps seen after which the older half counts half
@@ -60,6 +61,7 @@ class Stuck:
             "moves": Column("f4"),  # changed steps
             "travel": Column("f4"),  # sum of the sizes of the changed steps
             "finest": Column("f4", 3e38),  # the smallest of them
+            "fine": Column("f4"),  # how many of them were of that size
             "lowest": Column("f4", 3e38),  # the lowest value seen
             "visits": Column("u1"),  # times it came back there
             "active": Column("?"),
@@ -101,7 +103,8 @@ class Stuck:
         fade = np.where(rests + moves > MEMORY, 0.5, 1.0)
         state["rests"][sensor] = np.where(learns, (rests + run) * fade, rests)
         state["moves"][sensor] = np.where(learns, (moves + 1) * fade, moves)
-        state["travel"][sensor] = np.where(learns, state["travel"][sensor] * fade, state["travel"][sensor])
+        for name in ("travel", "fine"):
+            state[name][sensor] = np.where(learns, state[name][sensor] * fade, state[name][sensor])
         state["longest"][sensor] = np.maximum(learned, ended_run)
         state["run"][sensor] = now_run
         state["run_us"][sensor] = run_us
@@ -128,11 +131,14 @@ class Stuck:
         )
         state["lowest"][sensor] = lowest = np.minimum(lowest, shown_value)
         learns = moved & ~state["active"][sensor]
-        finest = np.where(learns, np.minimum(state["finest"][sensor], change), state["finest"][sensor])
-        travel = state["travel"][sensor] + np.where(learns, change, 0)
-        state["finest"][sensor], state["travel"][sensor] = finest, travel
+        before, fine = state["finest"][sensor], state["fine"][sensor]
+        finer, same_step = learns & (change < 0.99 * before), learns & (np.abs(change - before) <= 0.01 * before)
+        state["fine"][sensor] = fine = np.where(finer, 1, fine + same_step)
+        state["finest"][sensor] = finest = np.where(finer, change, before)
+        state["travel"][sensor] = travel = state["travel"][sensor] + np.where(learns, change, 0)
         moves = state["moves"][sensor] + learns
-        return np.asarray((travel < ONE_STEP * finest * moves) | ((shown_value == lowest) & (visits >= 2)))
+        one_step = (travel < ONE_STEP * finest * moves) & (fine > STEP_SHARE * moves)
+        return np.asarray(one_step | ((shown_value == lowest) & (visits >= 2)))
 
     def _verdict(
         self, sensor: int, *, begins: bool, run: int, score: float, value: float, since_us: int, at_us: int

@@ -196,11 +196,11 @@ def simulate(
                     port=port,
                     pack=pack,
                     progress=bar.show,
+                    on_truth=lambda found: write_truth(found, truth),
                 )
             )
             await _either(playing, stop)
         result = playing.result()
-        write_truth(result.truth, truth)
         out.print(f"{result.readings_sent:,} readings sent; truth in {truth}", highlight=False)
 
     until_stopped(work)

@@ -189,14 +189,22 @@ def _resume(engine: Engine, snapshot: Path, ledger: Ledger, city: City) -> None:
 
 def health(line: Line, receiver: MqttReceiver) -> Health:
     """How the daemon does, for the page and for monitoring."""
-    connected = receiver.state is ReceiverState.CONNECTED
     parts = {
-        "broker": "ok" if connected else receiver.problem or receiver.state.value,
+        "broker": _broker_state(receiver),
         "store": line.store_trouble or "ok",
         "ledger": line.ledger_trouble or "ok",
+        "dead_letter": line.dead_letter_trouble or "ok",
     }
     counters = {**line.counted(), **{f"broker.{name}": count for name, count in receiver.counters.items()}}
     return Health(all(state == "ok" for state in parts.values()), parts, counters)
+
+
+def _broker_state(receiver: MqttReceiver) -> str:
+    if receiver.state is not ReceiverState.CONNECTED:
+        return receiver.problem or receiver.state.value
+    if receiver.refused_filters:
+        return f"the broker refuses to send {', '.join(receiver.refused_filters)}"
+    return "ok"
 
 
 @asynccontextmanager

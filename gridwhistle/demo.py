@@ -84,7 +84,7 @@ async def _play(
     done: Callable[[Path], None],
 ) -> None:
     city = await asyncio.to_thread(load_city, EXAMPLE)
-    result = await run_simulation(
+    await run_simulation(
         city,
         options.seed,
         options.minutes,
@@ -93,6 +93,6 @@ async def _play(
         port=mqtt_port,
         pack=50,
         progress=progress,
+        on_truth=lambda truth: write_truth(truth, folder / "truth.json"),
     )
-    write_truth(result.truth, folder / "truth.json")
     done(folder / "truth.json")

@@ -125,8 +125,8 @@ class Line:
     """Carries messages through the rooms. One batch at a time; the store may lag behind by a bounded queue.
 
     clock_topic: the topic of a published clock, None where the system's is used. remember: called with the time up to
-    which everything is stored, before the broker is told so. store_trouble, ledger_trouble: what ails them, None if
-    nothing does.
+    which everything is stored, before the broker is told so. store_trouble, ledger_trouble, dead_letter_trouble:
+    what ails them, None if nothing does.
     """
 
     city: City
@@ -143,6 +143,7 @@ class Line:
     latest: Latest = field(init=False)
     store_trouble: str | None = field(default=None, init=False)
     ledger_trouble: str | None = field(default=None, init=False)
+    dead_letter_trouble: str | None = field(default=None, init=False)
     counters: dict[str, int] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
@@ -178,7 +179,7 @@ class Line:
         now_us = self.clock.now_us()
         admission: Admission = self.intake.admit(messages, now_us)
         if admission.refused:
-            await asyncio.to_thread(self.dead_letters.write, admission.refused)
+            await self._keep_refused(admission.refused)
         self.liveness.seen(admission.batch)
         self.latest.see(admission.batch)
         verdicts = self.engine.process(admission.batch, now_us)
@@ -186,6 +187,18 @@ class Line:
             verdicts += self.engine.refused(admission.refused, now_us)
         await self._open_cases(verdicts, now_us)
         return admission.batch
+
+    async def _keep_refused(self, refused: Sequence[Refusal]) -> None:
+        retry = Retry(self.clock)
+        while True:
+            try:
+                await asyncio.to_thread(self.dead_letters.write, refused)
+            except RetryableError as error:
+                self.dead_letter_trouble = str(error)
+                await retry.pause("dead-letter cannot be written, messages wait", error)
+            else:
+                self.dead_letter_trouble = None
+                return
 
     async def beat(self) -> None:
         """Look who has fallen silent or speaks again. Called every second, and at every tick of a published clock."""
@@ -201,9 +214,12 @@ class Line:
         await self._handle(verdicts, now_us)  # also without verdicts: cases have their own deadlines
 
     async def link(self, *, up: bool) -> None:
-        """Say whether our own link to the broker stands: its silence is not the devices' silence."""
+        """Say whether our own link to the broker stands: its silence is not the devices' silence.
+
+        Neither is it theirs while we take no messages because the store is far behind.
+        """
         async with self._turn:
-            self.liveness.link(up, self.clock.now_us())
+            self.liveness.link(up and not self._to_store.full(), self.clock.now_us())
 
     async def _open_cases(self, verdicts: Sequence[Verdict], now_us: int) -> None:
         if verdicts:
@@ -265,7 +281,7 @@ class Line:
                 await retry.pause("store cannot be written, readings wait", error)
             except PermanentError as error:
                 log.warning("store refused readings, kept in the dead-letter", rows=len(batch), why=str(error))
-                await asyncio.to_thread(self.dead_letters.write, store_refusals(batch, self.city, str(error)))
+                await self._keep_refused(store_refusals(batch, self.city, str(error)))
                 self._count("store_refused", len(batch))
                 return
             else:

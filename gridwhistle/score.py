@@ -59,7 +59,8 @@ def keep_score(truth: Truth, events: Sequence[GridEvent], tickets: Sequence[Faul
     """Match cases (with their alarms) to the truth by sensor and time.
 
     A case belongs to an episode or fault when one of its alarms sits on a sensor that could see it and began no
-    earlier than it did. A grid event for a broken sensor, or a ticket for a sensor that saw a real event, is false.
+    earlier than it did; the right person is the one on duty where the sensor stands that spoke first. A grid event
+    for a broken sensor, or a ticket for a sensor that saw a real event, is false.
     """
     events = sorted(events, key=lambda event: event.id)
     tickets = sorted(tickets, key=lambda ticket: ticket.id)
@@ -89,15 +90,18 @@ def _sensors(case: GridEvent) -> str:
 
 def _episode_found(episode: Episode, events: Sequence[GridEvent]) -> Found:
     first = events[0] if events else None
+    expected = episode.responsible
+    if first is not None:
+        expected = episode.responsible_at.get(min(first.alarms, key=lambda alarm: alarm.id).sensor_id, expected)
     return Found(
         name=episode.name,
         kind=episode.category.value,
         sensors=episode.sensors,
         opened=tuple(event.code for event in events),
         delay_s=(first.opened_us - episode.from_us) / US_PER_SECOND if first else None,
-        right_person=first is not None and first.responsible.worker == episode.responsible,
+        right_person=first is not None and first.responsible.worker == expected,
         right_category=first is not None and first.category is episode.category,
-        expected=episode.responsible or "",
+        expected=expected or "",
         called=first.responsible.worker if first else "",
     )
 

@@ -43,7 +43,8 @@ CROWD_RISE_S = 150.0
 CROWD_HOLD_S = 420.0
 NOTICEABLE = {"pm25": 14.0, "pm10": 22.0, "ch4": 0.6, "tilt": 0.1, "people": 3.0}
 """An effect above this stands clear of a sensor's noise (about five standard deviations)."""
-STUCK_QUANTITIES = ("pm25", "temperature", "noise")
+STUCK_QUANTITIES = ("pm25", "noise")
+"""A temperature rests at one tenth of a degree for minutes while it is well: half an hour cannot tell the two apart."""
 SILENT_INTERVAL_S = 120.0
 """Only a sensor that speaks at least this often can be missed within the run."""
 STEP_S = 5
@@ -145,6 +146,8 @@ def _judge(stage: _Stage, effect: Effect) -> tuple[tuple[str, ...], int | None, 
 def _episode(stage: _Stage, effect: Effect, centre: int, *, name: str, category: Category, lasts_s: float) -> Episode:
     place = stage.city.sensors[centre]
     over, limit_us, severity = _judge(stage, effect)
+    called_us = effect.onset_us if limit_us is None else limit_us
+    reached = [stage.city.sensors[int(row)] for row in effect.sensors]
     lasting_us = int((lasts_s + float(effect.delay_s.max(initial=0))) * US_PER_SECOND)
     return Episode(
         name=name,
@@ -154,11 +157,12 @@ def _episode(stage: _Stage, effect: Effect, centre: int, *, name: str, category:
         grid=place.grid,
         from_us=effect.onset_us,
         to_us=min(stage.end_us, effect.onset_us + lasting_us),
-        sensors=tuple(stage.city.sensors[int(row)].id for row in effect.sensors),
+        sensors=tuple(sensor.id for sensor in reached),
         over_limit=over,
         limit_us=limit_us,
         severity=severity,
-        responsible=on_duty(stage.city, place.grid, effect.onset_us if limit_us is None else limit_us),
+        responsible=on_duty(stage.city, place.grid, called_us),
+        responsible_at={sensor.id: on_duty(stage.city, sensor.grid, called_us) for sensor in reached},
     )
 
 

@@ -32,7 +32,8 @@ class Episode:
     sensors: ids of all that could see it (the effect stands above their noise). over_limit: those of them whose
     limit is passed for as long as the limit asks; may be empty. limit_us: when the first of them must be raised,
     None where none is. severity: the gravest limit passed, None where none is. responsible: id of the person to be
-    called at that place and time, None where nobody is on duty.
+    called at that place and time, None where nobody is on duty. responsible_at: the same for the grid of each of the
+    sensors, since what spreads is first seen now here, now there.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Episode:
     limit_us: int | None
     severity: Severity | None
     responsible: str | None
+    responsible_at: Mapping[str, str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +161,12 @@ class _Entry:
             raise ConfigurationError(f"{self._at}: {key} is {values!r}, expected a list of texts")
         return tuple(values)
 
+    def maybe_texts_by_text(self, key: str) -> dict[str, str | None]:
+        content = self.take(key, Mapping, "an object of texts")
+        if not all(isinstance(value, str | None) for value in content.values()):
+            raise ConfigurationError(f"{self._at}: {key} is {content!r}, expected an object of texts or nulls")
+        return dict(content)
+
     def time_us(self, key: str) -> int:
         value = self.text(key)
         try:
@@ -198,6 +206,7 @@ def _episode(entry: _Entry) -> Episode:
         limit_us=entry.maybe_time_us("limit"),
         severity=entry.severity("severity"),
         responsible=entry.maybe_text("responsible"),
+        responsible_at=entry.maybe_texts_by_text("responsible_at"),
     )
 
 

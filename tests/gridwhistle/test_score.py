@@ -23,6 +23,7 @@ EPISODE = Episode(
     limit_us=200,
     severity=Severity.MAJOR,
     responsible="w1",
+    responsible_at={"gas-1": "w1", "gas-2": "w1"},
 )
 FAULT = Fault(FaultKind.STUCK, "env-1", 113.0, 28.0, "g1", 300, 900, "m1")
 TRUTH = Truth("city", 7, 0, 1000, (EPISODE,), (FAULT,))

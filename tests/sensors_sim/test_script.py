@@ -154,6 +154,11 @@ def test_the_responsible_person_is_the_one_on_shift_there_at_that_time() -> None
             mine = [shift for shift in EXAMPLE_CITY.roster if shift.worker == found.responsible]
             local = datetime.fromtimestamp((found.limit_us or found.from_us) / 1e6, EXAMPLE_CITY.timezone)
             assert any(shift.grid == found.grid and shift.covers(local) for shift in mine)
+            assert set(found.responsible_at) == set(found.sensors)
+            for sensor, person in found.responsible_at.items():
+                grid = EXAMPLE_CITY.sensor(sensor).grid
+                theirs = [shift for shift in EXAMPLE_CITY.roster if shift.worker == person]
+                assert any(shift.grid == grid and shift.covers(local) for shift in theirs)
 
 
 def test_what_a_city_has_no_place_for_is_named() -> None:

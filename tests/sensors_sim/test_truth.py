@@ -43,6 +43,7 @@ def test_times_stand_in_the_file_as_rfc_3339(tmp_path: Path) -> None:
         (("episodes", 0, "sensors"), [1], r"sensors is \[1\], expected a list of texts"),
         (("episodes", 0, "lon"), True, "lon is True, expected a number"),
         (("faults", 1, "kind"), "sad", r"faults\[1\]: kind is 'sad', expected one of stuck, silent"),
+        (("episodes", 0, "responsible_at"), {"a": 1}, "expected an object of texts or nulls"),
         (("faults", 0, "responsible"), 3, r"faults\[0\]: responsible is 3, expected a text or null"),
     ],
 )
