@@ -63,7 +63,7 @@ class Pipeline:
 
         Raises LedgerUnavailableError, with nothing of the call kept.
         """
-        if not verdicts and now_us < self._tickets_due_us:
+        if not verdicts and not self.due(now_us):
             return _NOTHING
         with self._ledger.write() as transaction:
             work = Work(verdicts, now_us, transaction, self._city, self._duty)
@@ -72,6 +72,10 @@ class Pipeline:
         if work.tickets or now_us >= self._tickets_due_us:
             self._tickets_due_us = self._next_ticket_due()
         return _outcome(work)
+
+    def due(self, now_us: int) -> bool:
+        """Whether something is to be done without any verdict: a ticket has been over for its time."""
+        return now_us >= self._tickets_due_us
 
     def _next_ticket_due(self) -> int:
         columns = tables.fault_tickets.c

@@ -2,11 +2,9 @@
 
 import asyncio
 import gc
-import os
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import structlog
 
@@ -17,7 +15,6 @@ from alerting.commands import Commands
 from alerting.ledger import Ledger
 from alerting.outbox import Outbox
 from alerting.pipeline import Pipeline
-from config.city import City
 from config.city_files import load_city
 from config.clock import Clock, FollowingClock, SystemClock, today
 from config.logs import mask_people
@@ -26,8 +23,8 @@ from dashboard_api.app import create_app
 from dashboard_api.ports import Health, Ports
 from dashboard_api.server import serve
 from detectors.engine import Engine
-from detectors.snapshot import SnapshotError, restore, save
 from gridwhistle.line import Line
+from gridwhistle.memory import Memory, clock_of
 from ingest.deadletter import DeadLetter
 from ingest.intake import Intake
 from ingest.liveness import Liveness
@@ -38,7 +35,6 @@ from ingest.stores import open_store
 
 log = structlog.get_logger(__name__)
 
-SNAPSHOT_EVERY_S = 30.0
 DRAIN_S = 10.0
 BEAT_EVERY_S = 1.0
 
@@ -71,23 +67,6 @@ class StoredReadings:
         return await asyncio.to_thread(self._store.series, sensor, from_us, to_us, max_points)
 
 
-class ClockFile:
-    """Remembers how far a published clock had come, so that a restart in the middle of a replay goes on from there."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def read(self) -> int:
-        """Wall time in microseconds, 0 where none was remembered."""
-        return int(self._path.read_text()) if self._path.exists() else 0
-
-    def write(self, now_us: int) -> None:
-        """Remember a time; the file is replaced as a whole."""
-        fresh = self._path.with_suffix(".new")
-        fresh.write_text(str(now_us))
-        os.replace(fresh, self._path)  # noqa: PTH105 atomic by definition; Path.replace is the same call
-
-
 @asynccontextmanager
 async def daemon(settings: Settings) -> AsyncIterator[Running]:
     """Run everything inside the block; on leaving it, stop taking readings, store what is on the way, and close.
@@ -102,11 +81,11 @@ async def daemon(settings: Settings) -> AsyncIterator[Running]:
 async def _open(settings: Settings, house: AsyncExitStack) -> Running:
     city = await asyncio.to_thread(load_city, settings.city, today=today())
     mask_people(city.workers.values())
+    house.callback(gc.unfreeze)
     gc.freeze()  # a city stays for good: no collection needs to walk over it
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    clock_file = ClockFile(settings.data_dir / "clock")
     published = settings.clock.source is ClockSource.BROKER
-    clock: Clock = FollowingClock(clock_file.read()) if published else SystemClock()
+    clock: Clock = FollowingClock(clock_of(settings.data_dir)) if published else SystemClock()
     clock_topic = settings.clock.topic if published else None
 
     ledger = await asyncio.to_thread(
@@ -115,9 +94,10 @@ async def _open(settings: Settings, house: AsyncExitStack) -> Running:
     house.callback(ledger.close)
     store = await asyncio.to_thread(open_store, settings.store, settings.data_dir, city)
     house.callback(store.close)
-    engine, snapshot_path = Engine(city), settings.data_dir / "detectors.npz"
-    _resume(engine, snapshot_path, ledger, city)
-    house.callback(save, engine, snapshot_path)
+    engine = Engine(city)
+    memory = Memory(settings.data_dir, engine, published_clock=published)
+    memory.resume(ledger, city)
+    house.callback(memory.close)
 
     receiver = await house.enter_async_context(
         MqttReceiver(
@@ -140,7 +120,7 @@ async def _open(settings: Settings, house: AsyncExitStack) -> Running:
         store=store,
         acknowledger=receiver,
         clock_topic=clock_topic,
-        remember=clock_file.write if published else lambda _: None,
+        remember=memory.keep,
     )
     outbox = Outbox(ledger, {channel.name: channel}, clock)
     bell = Bell(ledger.last_trail_id())
@@ -166,25 +146,9 @@ async def _open(settings: Settings, house: AsyncExitStack) -> Running:
         "store": lambda: _keep_storing(line),
         "beat": lambda: _beat(line, receiver, clock),
         "notify": outbox.run,
-        "snapshot": lambda: _snapshot(engine, snapshot_path, clock),
     }
     await house.enter_async_context(loops(line, receiver, others))
     return Running(url, first_password, line, receiver, ledger, store)
-
-
-def _resume(engine: Engine, snapshot: Path, ledger: Ledger, city: City) -> None:
-    """Take up where the last run ended: the detectors' state, and every condition that the ledger still holds open."""
-    if snapshot.exists():
-        try:
-            restore(engine, snapshot)
-        except SnapshotError as error:
-            log.warning("detectors start afresh", why=str(error))
-    standing = {
-        (city.sensor_index[sensor_id], condition)
-        for sensor_id, condition in ledger.open_conditions()
-        if sensor_id in city.sensor_index
-    }
-    engine.adopt(standing)
 
 
 def health(line: Line, receiver: MqttReceiver) -> Health:
@@ -255,9 +219,3 @@ async def _beat(line: Line, receiver: MqttReceiver, clock: Clock) -> None:
         await line.link(up=receiver.state is ReceiverState.CONNECTED)
         await line.beat()
         await clock.sleep(BEAT_EVERY_S)
-
-
-async def _snapshot(engine: Engine, path: Path, clock: Clock) -> None:
-    while True:
-        await clock.sleep(SNAPSHOT_EVERY_S)
-        save(engine, path)

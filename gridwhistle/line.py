@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -26,6 +26,9 @@ log = structlog.get_logger(__name__)
 
 STORE_ROWS = 100_000
 """Most readings handed to the store in one write."""
+
+SEGMENT_US = 5_000_000
+"""Stretch of published time that may be judged in one go when a replay runs ahead of us."""
 
 
 class DeadLetters(Protocol):
@@ -70,19 +73,26 @@ class Latest:
 
 
 def segments(messages: Sequence[Message], clock_topic: str | None) -> Iterator[tuple[int | None, list[Message]]]:
-    """Cut messages at the ticks of a published clock: (the time to move on to first, the readings after it).
+    """Cut messages at the ticks of a published clock: (the time to move on to first, the readings then judged).
 
-    Without a clock topic everything is one segment. A tick that cannot be read is passed over like an empty one.
+    Ticks less than SEGMENT_US apart are taken together at the last of them: messages that have waited together are
+    judged together, as a micro-batch of life would be. Without a clock topic everything is one segment. A tick that
+    cannot be read is passed over.
     """
+    begun: int | None = None
     tick: int | None = None
     gathered: list[Message] = []
     for message in messages:
         if clock_topic is None or message.topic != clock_topic:
             gathered.append(message)
             continue
-        if gathered or tick is not None:
-            yield tick, gathered
-        tick, gathered = read_tick(message.payload), []
+        if (heard := read_tick(message.payload)) is None:
+            continue
+        if begun is None or heard - begun >= SEGMENT_US:
+            if gathered or tick is not None:
+                yield tick, gathered
+            begun, gathered = heard, []
+        tick = heard
     if gathered or tick is not None:
         yield tick, gathered
 
@@ -120,6 +130,10 @@ class Stored:
     now_us: int
 
 
+async def _forget(now_us: int) -> None:
+    """Remember nothing."""
+
+
 @dataclass
 class Line:
     """Carries messages through the rooms. One batch at a time; the store may lag behind by a bounded queue.
@@ -139,7 +153,7 @@ class Line:
     store: Store
     acknowledger: Acknowledger
     clock_topic: str | None = None
-    remember: Callable[[int], None] = lambda _: None
+    remember: Callable[[int], Awaitable[None]] = _forget
     latest: Latest = field(init=False)
     store_trouble: str | None = field(default=None, init=False)
     ledger_trouble: str | None = field(default=None, init=False)
@@ -211,7 +225,8 @@ class Line:
         for change in changes:
             self.latest.silent[change.sensor] = change.silent
         verdicts = self.engine.liveness(changes, now_us) if changes else []
-        await self._handle(verdicts, now_us)  # also without verdicts: cases have their own deadlines
+        if verdicts or self.pipeline.due(now_us):
+            await self._handle(verdicts, now_us)
 
     async def link(self, *, up: bool) -> None:
         """Say whether our own link to the broker stands: its silence is not the devices' silence.
@@ -261,7 +276,7 @@ class Line:
                 waiting.append(self._to_store.get_nowait())
                 rows += len(waiting[-1].batch)
             await self._store(merge([item.batch for item in waiting]))
-            self.remember(waiting[-1].now_us)
+            await self.remember(waiting[-1].now_us)
             for item in waiting:
                 self.acknowledger.acknowledge(item.messages)
                 self._to_store.task_done()

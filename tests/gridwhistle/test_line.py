@@ -41,8 +41,14 @@ class TestCuttingAtTicks:
 
     def test_each_tick_is_moved_to_before_the_readings_that_follow_it(self) -> None:
         first, second = message("a"), message("b")
-        cut = list(segments([first, tick("1970-01-01T00:00:01Z"), second, tick("1970-01-01T00:00:02Z")], CLOCK))
-        assert cut == [(None, [first]), (1_000_000, [second]), (2_000_000, [])]
+        cut = list(segments([first, tick("1970-01-01T00:00:10Z"), second, tick("1970-01-01T00:00:20Z")], CLOCK))
+        assert cut == [(None, [first]), (10_000_000, [second]), (20_000_000, [])]
+
+    def test_ticks_close_together_are_taken_together_at_the_last_of_them(self) -> None:
+        first, second, third = message("a"), message("b"), message("c")
+        ticks = [tick(f"1970-01-01T00:00:{second:02d}Z") for second in (10, 12, 15)]
+        cut = list(segments([ticks[0], first, ticks[1], second, ticks[2], third], CLOCK))
+        assert cut == [(12_000_000, [first, second]), (15_000_000, [third])]
 
     def test_without_a_published_clock_nothing_is_cut(self) -> None:
         messages = [message("a"), tick(NINE), message("b")]
@@ -51,6 +57,7 @@ class TestCuttingAtTicks:
     @pytest.mark.parametrize("payload", [b"", b"{", b"{}", b'{"time": 5}', b'{"time": "2026-01-29T09:00:00"}', b"[]"])
     def test_a_tick_that_cannot_be_read_moves_nothing(self, payload: bytes) -> None:
         assert read_tick(payload) is None
+        assert list(segments([message("a"), message(CLOCK, payload)], CLOCK)) == [(None, [message("a")])]
 
 
 class TestNewestValues:
