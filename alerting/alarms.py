@@ -51,7 +51,7 @@ def judge(latest: Alarm | None, verdict: Verdict, sensor_id: str, now_us: int) -
         return _of_standing(latest, verdict, now_us)
     if verdict.phase is Phase.CLEARED:
         return AlarmDecision(Step.NOTHING, AlarmReason.NOTHING_STANDS)
-    if latest is not None and verdict.at_us <= latest.at_us:
+    if latest is not None and verdict.at_us <= latest.last_us:
         return AlarmDecision(Step.NOTHING, AlarmReason.OLDER)
     reason = AlarmReason.BEGAN if verdict.phase is Phase.RAISED else AlarmReason.CHANGE_OF_NOTHING
     return AlarmDecision(Step.RAISE, reason, _raised(verdict, sensor_id, now_us))
@@ -62,23 +62,22 @@ def _of_standing(alarm: Alarm, verdict: Verdict, now_us: int) -> AlarmDecision:
         # Compared with the beginning: a silence is decided by our clock and ended by the device's.
         if verdict.at_us < alarm.since_us:
             return AlarmDecision(Step.NOTHING, AlarmReason.OLDER)
-        ended = replace(
-            alarm,
-            state=AlarmState.CLEARED,
-            cleared_us=now_us,
-            at_us=max(alarm.at_us, verdict.at_us),
-            value=verdict.value,
-        )
+        ended = replace(alarm, state=AlarmState.CLEARED, cleared_us=now_us, last_us=max(alarm.last_us, verdict.at_us))
         return AlarmDecision(Step.CLEAR, AlarmReason.ENDED, ended)
     if (verdict.severity, verdict.nature) == (alarm.severity, alarm.nature):
         return AlarmDecision(Step.NOTHING, AlarmReason.SAME_AGAIN)
-    if verdict.at_us < alarm.at_us or (verdict.phase is Phase.RAISED and verdict.at_us == alarm.at_us):
+    if verdict.at_us < alarm.last_us or (verdict.phase is Phase.RAISED and verdict.at_us == alarm.last_us):
         return AlarmDecision(Step.NOTHING, AlarmReason.OLDER)
+    if verdict.nature is alarm.nature and alarm.severity.worse_than(verdict.severity):
+        # What made it grave stays its evidence; a person asks why it was opened, not how it faded.
+        eased = replace(alarm, severity=verdict.severity, last_us=verdict.at_us)
+        return AlarmDecision(Step.CHANGE, AlarmReason.CHANGED, eased)
     changed = replace(
         alarm,
         nature=verdict.nature,
         severity=verdict.severity,
         at_us=verdict.at_us,
+        last_us=verdict.at_us,
         value=verdict.value,
         expected_low=verdict.expected_low,
         expected_high=verdict.expected_high,
@@ -103,6 +102,7 @@ def _raised(verdict: Verdict, sensor_id: str, now_us: int) -> Alarm:
         acknowledged_by=None,
         since_us=verdict.since_us,
         at_us=verdict.at_us,
+        last_us=verdict.at_us,
         value=verdict.value,
         expected_low=verdict.expected_low,
         expected_high=verdict.expected_high,

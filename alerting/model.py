@@ -24,7 +24,9 @@ class AlarmState(StrEnum):
 class Alarm:
     """The state of one condition on one sensor. At most one uncleared alarm exists per sensor and condition.
 
-    Times in microseconds; raised_us and cleared_us are decision times, since_us and at_us event times.
+    Times in microseconds; raised_us and cleared_us are decision times, since_us, at_us and last_us event times.
+    value, expected range, score and reason are those of at_us, the reading that made it as grave as it got; last_us:
+    of the last verdict that counted.
     """
 
     id: int
@@ -39,6 +41,7 @@ class Alarm:
     acknowledged_by: str | None
     since_us: int
     at_us: int
+    last_us: int
     value: float
     expected_low: float
     expected_high: float

@@ -103,6 +103,7 @@ alarms = Table(
     Column("acknowledged_by", String(100)),
     Column("since_us", BigInteger, nullable=False),
     Column("at_us", BigInteger, nullable=False),
+    Column("last_us", BigInteger, nullable=False, comment="event time of the last verdict that counted"),
     Column("value", Float),
     Column("expected_low", Float),
     Column("expected_high", Float),

@@ -43,6 +43,7 @@ def alarm(sensor: str, condition: Condition, at_us: int) -> Alarm:
         acknowledged_by=None,
         since_us=at_us,
         at_us=at_us,
+        last_us=at_us,
         value=30.0,
         expected_low=0.0,
         expected_high=25.0,

@@ -119,6 +119,7 @@ def upgrade() -> None:
         sa.Column("acknowledged_by", sa.String(length=100), nullable=True),
         sa.Column("since_us", sa.BigInteger(), nullable=False),
         sa.Column("at_us", sa.BigInteger(), nullable=False),
+        sa.Column("last_us", sa.BigInteger(), nullable=False, comment="event time of the last verdict that counted"),
         sa.Column("value", sa.Float(), nullable=True),
         sa.Column("expected_low", sa.Float(), nullable=True),
         sa.Column("expected_high", sa.Float(), nullable=True),
