@@ -70,6 +70,9 @@ class Masker:
 
 _MASKER = Masker()
 
+CHATTY = ("alembic", "uvicorn", "amqtt", "transitions", "asyncio")
+"""Libraries whose good news nobody needs."""
+
 
 def mask_people(workers: Iterable[Worker]) -> None:
     """Hide these people's names and phone numbers in everything that is logged from now on."""
@@ -108,6 +111,8 @@ def configure_logs(*, level: int = logging.INFO, stream: TextIO | None = None, c
         root.removeHandler(former)
     root.addHandler(handler)
     root.setLevel(level)
+    for chatty in CHATTY:
+        logging.getLogger(chatty).setLevel(max(level, logging.WARNING))
     structlog.configure(
         processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

@@ -36,8 +36,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-out = Console()
+out = Console(highlight=False, soft_wrap=True)  # never folds a line: addresses and passwords are copied from it
 err = Console(stderr=True)
+WIDE = 160
+"""Columns of a table that goes into a file or a pipe."""
 
 LanguageOption = Annotated[Language, typer.Option("--language", help="Language of what is printed.")]
 HostOption = Annotated[str, typer.Option("--host", help="Name or address of the broker.")]
@@ -55,7 +57,7 @@ def main() -> None:
     try:
         app()
     except GridwhistleError as error:
-        err.print(f"[bold red]gridwhistle:[/] {error}", highlight=False, soft_wrap=True)
+        err.print(f"[bold red]gridwhistle:[/] {error}")
         raise SystemExit(1) from None
 
 
@@ -112,8 +114,8 @@ def run(
     async def work(stop: asyncio.Event) -> None:
         async with daemon(settings) as running:
             if running.first_password is not None:
-                out.print(_first_password(running.first_password, settings.language), highlight=False)
-            out.print(f"gridwhistle: {running.url}", highlight=False)
+                out.print(_first_password(running.first_password, settings.language))
+            out.print(f"gridwhistle: {running.url}")
             await stop.wait()
 
     until_stopped(work)
@@ -137,12 +139,12 @@ def demo_command(
 
     def ready(stage: Stage) -> None:
         if stage.running.first_password is not None:
-            out.print(_first_password(stage.running.first_password, language), highlight=False)
+            out.print(_first_password(stage.running.first_password, language))
         params = {"url": stage.running.url, "broker": stage.broker, "port": stage.mqtt_port}
-        out.print(text("cli.demo_ready", language, params), highlight=False)
+        out.print(text("cli.demo_ready", language, params))
 
     def done(truth: Path) -> None:
-        out.print(text("cli.demo_done", language, {"truth": truth}), highlight=False)
+        out.print(text("cli.demo_done", language, {"truth": truth}))
 
     options = DemoOptions(port, speed, minutes, seed, language, keep)
 
@@ -161,12 +163,12 @@ def check(
     report = read_city(folder, today=today())
     for problem in report.problems:
         style = "red" if problem.level is Level.ERROR else "yellow"
-        out.print(problem.text(language), style=style, highlight=False, soft_wrap=True)
+        out.print(problem.text(language), style=style)
     if report.city is None:
         raise SystemExit(1)
     city = report.city
     counts = {"grids": len(city.grids), "sensors": len(city.sensors), "workers": len(city.workers)}
-    out.print(text("cli.city_good", language, counts), highlight=False)
+    out.print(text("cli.city_good", language, counts))
 
 
 @app.command()
@@ -201,7 +203,7 @@ def simulate(
             )
             await _either(playing, stop)
         result = playing.result()
-        out.print(f"{result.readings_sent:,} readings sent; truth in {truth}", highlight=False)
+        out.print(f"{result.readings_sent:,} readings sent; truth in {truth}")
 
     until_stopped(work)
 
@@ -249,9 +251,9 @@ def replay_command(
             )
             await _either(playing, stop)
         result = playing.result()
-        out.print(f"{result.sent:,} readings sent", highlight=False)
+        out.print(f"{result.sent:,} readings sent")
         for reason, count in sorted(result.skipped.items()):
-            out.print(f"  {count:,} skipped: {reason}", highlight=False)
+            out.print(f"  {count:,} skipped: {reason}")
 
     until_stopped(work)
 
@@ -265,7 +267,7 @@ def make_city_command(
     """Make a city folder from recordings: their stations become grids, with made-up workers."""
     make_city(files, folder, adapter)
     city = load_city(folder)
-    out.print(f"{folder}: {len(city.grids)} grids, {len(city.sensors)} sensors", highlight=False)
+    out.print(f"{folder}: {len(city.grids)} grids, {len(city.sensors)} sensors")
 
 
 @app.command("score")
@@ -283,6 +285,6 @@ def score_command(
         score = keep_score(read_truth(truth), *cases_of(ledger))
     finally:
         ledger.close()
-    print_score(score, out, language)
+    print_score(score, out if out.is_terminal else Console(width=WIDE), language)
     if not score.perfect:
         raise SystemExit(1)
