@@ -13,8 +13,8 @@ from sqlalchemy import func, select
 from alerting import tables
 from alerting.ledger import Ledger
 from alerting.model import Action, TrailEntry
-from alerting.push import fill, number
-from config.texts import both
+from alerting.push import fill
+from config.texts import both, number
 from config.vocabulary import LocalText, Severity
 
 BY_ITSELF = "stayed_over"

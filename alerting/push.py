@@ -1,17 +1,16 @@
-"""What a push says: who is called, where, how bad, what is expected of them. In both languages, for any channel."""
+"""What a push says: who is called, where, why, how bad, what to do. In both languages, for any channel."""
 
-import math
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
 from alerting.model import Alarm, FaultTicket, GridEvent, Responsible
+from alerting.reasons import reason_text
 from alerting.rows import finite
 from config.city import City, Sensor
 from config.clock import isoformat, to_datetime
 from config.texts import both
 from config.vocabulary import Category, LocalText, Severity
-from detectors.model import Condition
 
 
 class Cause(StrEnum):
@@ -50,26 +49,6 @@ def quantity_name(quantity: str) -> LocalText:
     return both(f"quantity.{quantity}")
 
 
-def condition_name(condition: Condition) -> LocalText:
-    """What is the matter, in words."""
-    return both(f"condition.{condition.value}")
-
-
-def number(value: float) -> str:
-    """A number for a person: at most four figures that count, no exponent.
-
-    >>> number(27.3456), number(1500.0), number(0.01234), number(float("nan"))
-    ('27.35', '1500', '0.01234', '-')
-    """
-    if not math.isfinite(value):
-        return "-"
-    if value == 0:
-        return "0"
-    decimals = max(0, 3 - math.floor(math.log10(abs(value))))
-    fixed = f"{value:.{decimals}f}"
-    return fixed.rstrip("0").rstrip(".") if "." in fixed else fixed
-
-
 def fill(key: str, **params: object) -> LocalText:
     """A text in both languages; a parameter that is a LocalText is taken in the language of the text."""
     zh = {name: value.zh if isinstance(value, LocalText) else value for name, value in params.items()}
@@ -77,33 +56,24 @@ def fill(key: str, **params: object) -> LocalText:
     return LocalText(zh=both(key, zh).zh, en=both(key, en).en)
 
 
-def reading_text(alarm: Alarm, sensor: Sensor) -> LocalText:
-    """What the sensor says and what was expected."""
-    names = {"quantity": quantity_name(sensor.quantity), "condition": condition_name(alarm.condition)}
-    if not math.isfinite(alarm.value):
-        return fill("push.reading_silent", **names)
-    low, high = math.isfinite(alarm.expected_low), math.isfinite(alarm.expected_high)
-    shape = {(True, True): "between", (False, True): "below", (True, False): "above"}.get((low, high))
-    expected: LocalText | str = ""
-    if shape is not None:
-        expected = fill(f"push.expected.{shape}", low=number(alarm.expected_low), high=number(alarm.expected_high))
-    unit = "" if sensor.measures.unit == "1" else sensor.measures.unit
-    return fill("push.reading", **names, value=number(alarm.value), unit=unit, expected=expected)
-
-
 def event_push(cause: Cause, event: GridEvent, alarm: Alarm | None, city: City) -> dict[str, Any]:
     """The payload about a grid event, with its newest line and severity.
 
-    alarm: the one that decided; its reading is left out where there is none or its sensor is no longer in the city.
+    alarm: the one that decided; without it there is no reason. Its reading is left out where its sensor is no longer in
+    the city.
     """
     severity, category = severity_name(event.severity), category_name(event.category)
     title = fill(f"push.title.{cause.value}", severity=severity, category=category, place=event.place)
-    known = alarm if alarm is not None and alarm.sensor_id in city.sensor_index else None
-    reading = category if known is None else reading_text(known, city.sensor(known.sensor_id))
-    body = fill("push.body.event", place=event.place, reading=reading, severity=severity, code=event.code)
+    sensor = city.sensor(alarm.sensor_id) if alarm is not None and alarm.sensor_id in city.sensor_index else None
+    why = None if alarm is None else reason_text(alarm.reason, sensor.quantity if sensor else "")
+    what: LocalText = category
+    if why is not None:
+        what = fill("push.why", what=quantity_name(sensor.quantity) if sensor else category, reason=why)
+    body = fill("push.body.event", place=event.place, what=what, severity=severity, code=event.code)
     return {
         **_told(cause, title, body, event.line),
-        **({} if known is None else _reading(known, city.sensor(known.sensor_id))),
+        "reason": None if why is None else _texts(why),
+        **({} if alarm is None or sensor is None else _reading(alarm, sensor)),
         "event_id": event.id,
         "code": event.code,
         "category": event.category.value,
@@ -124,9 +94,11 @@ def ticket_push(ticket: FaultTicket, alarm: Alarm, city: City) -> dict[str, Any]
     names = {"quantity": quantity_name(sensor.quantity), "place": sensor.place}
     title = fill("push.title.ticket_opened", **names)
     due = to_datetime(ticket.due_us).astimezone(city.timezone).strftime("%Y-%m-%d %H:%M")
-    what = {"sensor": sensor.id, "condition": condition_name(alarm.condition), "code": ticket.code, "due": due}
+    why = reason_text(alarm.reason, sensor.quantity)
+    what = {"sensor": sensor.id, "reason": why, "code": ticket.code, "due": due}
     return {
         **_told(Cause.TICKET_OPENED, title, fill("push.body.ticket", **names, **what), ticket.line),
+        "reason": _texts(why),
         **_reading(alarm, sensor),
         "ticket_id": ticket.id,
         "code": ticket.code,

@@ -3,6 +3,7 @@
 A table is the union of its YAML files, one file per room; a key is the path to the text, joined by dots.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.resources import files
@@ -34,6 +35,21 @@ def table(language: Language) -> Mapping[str, str]:
                 raise ConfigurationError(f"messages/{language}/{file.name}: {key} stands in another file already")
             texts[key] = value
     return MappingProxyType(texts)
+
+
+def number(value: float) -> str:
+    """A number for a person: at most four figures that count, no exponent.
+
+    >>> number(27.3456), number(1500.0), number(0.01234), number(float("nan"))
+    ('27.35', '1500', '0.01234', '-')
+    """
+    if not math.isfinite(value):
+        return "-"
+    if value == 0:
+        return "0"
+    decimals = max(0, 3 - math.floor(math.log10(abs(value))))
+    fixed = f"{value:.{decimals}f}"
+    return fixed.rstrip("0").rstrip(".") if "." in fixed else fixed
 
 
 def text(key: str, language: Language, params: Mapping[str, object] = MappingProxyType({})) -> str:

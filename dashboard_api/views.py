@@ -1,12 +1,9 @@
 """From the house's own models to those of the wire. Pure: the city gives names, nothing is looked up elsewhere."""
 
-import logging
-
 from alerting.model import Alarm, FaultTicket, GridEvent, Responsible, TrailEntry
-from config import texts
+from alerting.reasons import reason_text
 from config.city import City, Sensor
 from config.clock import isoformat
-from config.vocabulary import Language
 from dashboard_api.ports import LastValues
 from dashboard_api.schemas.base import Names, Person, finite, moment
 from dashboard_api.schemas.cases import (
@@ -21,9 +18,6 @@ from dashboard_api.schemas.cases import (
     TrailOut,
 )
 from dashboard_api.schemas.world import LimitOut, SensorDetail, SensorOut
-from detectors.model import Reason
-
-_log = logging.getLogger(__name__)
 
 
 def person(who: Responsible) -> Person:
@@ -44,18 +38,6 @@ def _department(city: City, code: str | None) -> DepartmentName | None:
         return None
     known = city.departments.get(code)
     return DepartmentName(id=code, name=Names.of(known.name) if known else Names(zh=code, en=code))
-
-
-def reason(why: Reason) -> ReasonOut:
-    """Why, with its text in both languages. A text that is missing or does not fit shows as its key, and is logged."""
-    shown: dict[str, str] = {}
-    for language in Language:
-        try:
-            shown[language.value] = texts.text(why.key, language, why.params)
-        except (KeyError, ValueError, IndexError) as error:
-            _log.error("no text for the reason %s with %s in %s: %r", why.key, dict(why.params), language, error)
-            shown[language.value] = why.key
-    return ReasonOut(key=why.key, params=dict(why.params), text=Names(**shown))
 
 
 def _sensor(city: City, sensor_id: str) -> Sensor | None:
@@ -88,7 +70,11 @@ def alarm(city: City, one: Alarm) -> AlarmOut:
         expected_high=finite(one.expected_high),
         score=finite(one.score),
         detector=one.detector,
-        reason=reason(one.reason),
+        reason=ReasonOut(
+            key=one.reason.key,
+            params=dict(one.reason.params),
+            text=Names.of(reason_text(one.reason, sensor.quantity if sensor else "")),
+        ),
         event=one.event_id,
         ticket=one.ticket_id,
     )

@@ -8,19 +8,22 @@ import pytest
 from alerting.ledger import Ledger
 from alerting.model import Alarm, GridEvent
 from alerting.pipeline import Pipeline
-from alerting.push import Cause, event_push, not_reached_push, number, ticket_push
+from alerting.push import Cause, event_push, not_reached_push, ticket_push
 from config.city import City
 from config.quantities import QUANTITIES
-from config.texts import table
+from config.texts import number, table
 from config.vocabulary import Category, Language, Severity
-from detectors.model import Condition, Nature
+from detectors.model import Condition, Nature, Reason
 from tests.alerting import support
 from tests.alerting.support import NOON_US, verdict
+
+OVER = Reason("reason.high.raised", {"value": 27.34, "threshold": 25, "unit": " %LEL", "source": "GB/T 50493-2019"})
+FROZEN = Reason("reason.stuck.raised", {"value": 27.3, "unit": " %LEL", "readings": 60, "minutes": 60})
 
 
 @pytest.fixture
 def event(pipeline: Pipeline, ledger: Ledger) -> GridEvent:
-    pipeline.handle([verdict(0, value=27.34)], NOON_US)
+    pipeline.handle([replace(verdict(0, value=27.34), reason=OVER)], NOON_US)
     opened = ledger.event(1)
     assert opened is not None
     return opened
@@ -30,10 +33,14 @@ def test_a_push_says_where_what_how_bad_and_what_to_do_in_both_languages(event: 
     payload = event_push(Cause.EVENT_OPENED, event, event.alarms[0], city)
     assert payload["title"] == {"zh": "【重大】燃气泄漏：place 0", "en": "[Major] Gas leak: place 0"}
     assert payload["body"] == {
-        "zh": "place 0，甲烷：偏高，读数 27.34 %LEL，应低于 25。级别：重大。"
+        "zh": "place 0，甲烷：当前27.34 %LEL，达到或超过限值25 %LEL（GB/T 50493-2019）。级别：重大。"
         "事件编号 GW-20260131-0001。请接单并立即到现场核实处理。",
-        "en": "place 0: Methane: Too high, reading 27.34 %LEL (should be below 25). Severity: Major. "
+        "en": "place 0. Methane: 27.34 %LEL, at or over the limit of 25 %LEL (GB/T 50493-2019). Severity: Major. "
         "Event GW-20260131-0001. Please accept it and go there now to check and handle it.",
+    }
+    assert payload["reason"] == {
+        "zh": "当前27.34 %LEL，达到或超过限值25 %LEL（GB/T 50493-2019）",
+        "en": "27.34 %LEL, at or over the limit of 25 %LEL (GB/T 50493-2019)",
     }
     assert payload["opened"] == "2026-01-31T04:00:00.000Z"
     assert (payload["category"], payload["severity"], payload["colour"]) == ("gas_leak", 2, "orange")
@@ -90,14 +97,16 @@ def test_the_two_tables_have_the_same_keys_and_placeholders() -> None:
 
 def test_a_ticket_push_speaks_of_the_device(pipeline: Pipeline, ledger: Ledger, city: City) -> None:
     fault = verdict(0, condition=Condition.STUCK, nature=Nature.FAULT, severity=Severity.GENERAL)
-    pipeline.handle([fault], NOON_US)
+    pipeline.handle([replace(fault, reason=FROZEN)], NOON_US)
     ticket = ledger.ticket(1)
     assert ticket is not None
     payload = ticket_push(ticket, ticket.alarms[0], city)
     assert payload["body"]["en"] == (
-        "Sensor s0-ch4 (Methane) at place 0 is faulty: Value never changes. "
+        "Faulty sensor s0-ch4 (Methane) at place 0: has shown 27.3 %LEL without the slightest change for 60 readings "
+        "(60 min), so it is probably frozen. "
         "Ticket FT-20260131-0001. Please mend it by 2026-02-01 12:00."
     )
+    assert payload["reason"]["zh"] == "连续60次读数（60分钟）都是27.3 %LEL，一点变化也没有，很可能卡死了"
     assert payload["due"] == "2026-02-01T04:00:00.000Z"
     json.dumps(payload, allow_nan=False)
 
@@ -105,7 +114,13 @@ def test_a_ticket_push_speaks_of_the_device(pipeline: Pipeline, ledger: Ledger, 
 def test_an_event_whose_sensor_has_left_the_city_can_still_be_told(event: GridEvent) -> None:
     payload = event_push(Cause.EVENT_ASSIGNED, event, event.alarms[0], support.city(sensors=[]))
     assert "sensor" not in payload
-    assert "Gas leak" in payload["body"]["en"]
+    assert payload["body"]["en"].startswith("place 0. Gas leak: 27.34 %LEL, at or over the limit")
+
+
+def test_an_event_without_a_deciding_alarm_says_its_category_and_no_reason(event: GridEvent, city: City) -> None:
+    payload = event_push(Cause.EVENT_ASSIGNED, event, None, city)
+    assert payload["reason"] is None
+    assert payload["body"]["en"].startswith("place 0. Gas leak. Severity: Major.")
 
 
 def test_the_centre_learns_who_was_not_reached_and_what_it_was_about(event: GridEvent, city: City) -> None:

@@ -75,3 +75,25 @@ def test_every_mistake_that_can_be_told_has_its_texts_and_every_text_its_mistake
     assert {code for code in codes if f'"{code}"' not in sources} == set()
     for code in codes:
         assert {f"check.problem.{code}.what", f"check.problem.{code}.expected"} <= table(Language.EN).keys()
+
+
+def test_a_word_stands_in_words_yaml_alone() -> None:
+    zh, en = table(Language.ZH), table(Language.EN)
+    words = {(zh[key], en[key].casefold()): key for key in zh if key.split(".")[0] in WORDS}
+    others = [key for key in zh if key.split(".")[0] not in WORDS]
+    assert {key: words[pair] for key in others if (pair := (zh[key], en[key].casefold())) in words} == {}
+
+
+@pytest.mark.parametrize("section", WORDS)
+def test_no_other_file_names_the_members_of_a_set_again(section: str) -> None:
+    """Two plain texts side by side under two members' names are a copy; sentences with something to fill in are not.
+
+    The reasons say why a condition began or ended, which is another question than what state it is in.
+    """
+    members = {name_of(member) for member in WORDS[section]}
+    families: dict[str, set[str]] = {}
+    for key, text in table(Language.EN).items():
+        family, _, last = key.rpartition(".")
+        if family.split(".")[0] not in {*WORDS, "reason", "reason_of"} and last in members and not placeholders(text):
+            families.setdefault(family, set()).add(last)
+    assert {family: names for family, names in families.items() if len(names) > 1} == {}

@@ -52,7 +52,7 @@ function Alarm({alarm, level, first}) {
       <dt>${t('ui.detail.value')}</dt><dd><strong>${measure(alarm.value, alarm.unit)}</strong></dd>
       ${range && html`<dt>${t('ui.detail.expected')}</dt><dd>${range}</dd>`}
       <dt>${t('ui.detail.when')}</dt><dd>${timeText(alarm.decided_by_reading_at, now())}${' '}
-        <span class="soft">${alarm.cleared_at ? t('ui.detail.cleared') : t('ui.detail.standing')}</span></dd>
+        <span class="soft">${alarm.cleared_at ? t('state.cleared') : t('ui.detail.standing')}</span></dd>
       <dt>${t('ui.detail.sensor')}</dt><dd class="code">${alarm.sensor}</dd>
     </dl>
     <${Chart} alarm=${alarm} level=${level} />`;

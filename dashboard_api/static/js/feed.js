@@ -69,7 +69,7 @@ function Filters({categories}) {
   const {filter} = state;
   return html`<div class="filters">
     <${Choice} label=${t('ui.filter.state')} value=${filter.state} onChange=${(value) => set({state: value})}
-      options=${['open', 'closed', 'all'].map((key) => [key, t(`ui.filter.${key}`)])} />
+      options=${[['open', t('ui.filter.open')], ['closed', t('state.closed')], ['all', t('ui.filter.all')]]} />
     <${Choice} label=${t('ui.filter.order')} value=${filter.order} onChange=${(value) => update({filter: {...filter, order: value}})}
       options=${['worst', 'newest'].map((key) => [key, t(`ui.filter.${key}`)])} />
     <${Choice} label=${t('ui.filter.category')} value=${filter.category} onChange=${(value) => set({category: value})}

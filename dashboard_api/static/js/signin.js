@@ -26,7 +26,7 @@ export function SignIn({ended, onSignedIn, onLanguage}) {
     <form class="card" onSubmit=${submit}>
       <img src="/static/icon.svg" alt="" width="44" height="44" />
       <h1>${t('ui.sign_in.heading')}</h1>
-      <label>${t('ui.sign_in.name')}
+      <label>${t('subject.account')}
         <input name="name" autocomplete="username" required ref=${focused} spellcheck="false" autocapitalize="none" /></label>
       <label>${t('ui.sign_in.password')}
         <input name="password" type="password" autocomplete="current-password" required /></label>
