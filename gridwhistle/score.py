@@ -11,6 +11,7 @@ from alerting.model import FaultTicket, GridEvent
 from config.clock import US_PER_SECOND
 from config.texts import text
 from config.vocabulary import Language
+from detectors.model import Nature
 from sensors_sim.truth import Episode, Fault, Truth
 
 
@@ -18,11 +19,11 @@ from sensors_sim.truth import Episode, Fault, Truth
 class Found:
     """What became of one thing that happened.
 
-    opened: codes of the cases opened for it, the first one first. delay_s: from its first effect to the first case.
-    right_person, right_category: of the first case. expected, called: who should have been, and who was.
+    kind: a Category of the world or a FaultKind of a sensor, which bears the name of its Condition. sensors: ids of all
+    that could see it. opened: codes of the cases opened for it, the first one first. delay_s: from its first effect to
+    the first case. right_person, right_category: of the first case. expected, called: who should have been, who was.
     """
 
-    name: str
     kind: str
     sensors: tuple[str, ...]
     opened: tuple[str, ...]
@@ -94,7 +95,6 @@ def _episode_found(episode: Episode, events: Sequence[GridEvent]) -> Found:
     if first is not None:
         expected = episode.responsible_at.get(min(first.alarms, key=lambda alarm: alarm.id).sensor_id, expected)
     return Found(
-        name=episode.name,
         kind=episode.category.value,
         sensors=episode.sensors,
         opened=tuple(event.code for event in events),
@@ -109,7 +109,6 @@ def _episode_found(episode: Episode, events: Sequence[GridEvent]) -> Found:
 def _fault_found(fault: Fault, tickets: Sequence[FaultTicket]) -> Found:
     first = tickets[0] if tickets else None
     return Found(
-        name=f"{fault.kind.value}: {fault.sensor}",
         kind=fault.kind.value,
         sensors=(fault.sensor,),
         opened=tuple(ticket.code for ticket in tickets),
@@ -119,6 +118,11 @@ def _fault_found(fault: Fault, tickets: Sequence[FaultTicket]) -> Found:
         expected=fault.responsible or "",
         called=first.line[0].worker if first else "",
     )
+
+
+def _named(sensors: Sequence[str]) -> str:
+    """The first of some sensors, and how many more there are."""
+    return ", ".join(sensors[:1]) + (f" +{len(sensors) - 1}" if len(sensors) > 1 else "")
 
 
 PAGE = 500
@@ -144,10 +148,12 @@ def print_score(score: Score, console: Console, language: Language) -> None:
     table = Table(title=say("title"))
     for column in ("what", "kind", "opened", "delay", "called", "expected", "verdict"):
         table.add_column(say(column), justify="right" if column == "delay" else "left")
-    for found in (*score.episodes, *score.faults):
+    rows = [(found, Nature.EVENT, "category") for found in score.episodes]
+    rows += [(found, Nature.FAULT, "condition") for found in score.faults]
+    for found, nature, words in rows:
         table.add_row(
-            found.name,
-            found.kind,
+            f"{text(f'{words}.{found.kind}', language)}: {_named(found.sensors)}",
+            text(f"nature.{nature}", language),
             ", ".join(found.opened) or "-",
             "-" if found.delay_s is None else f"{found.delay_s:.0f} s",
             found.called or "-",

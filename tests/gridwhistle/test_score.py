@@ -1,11 +1,16 @@
 """Keeping score: what belongs to what really happened, and what was opened for nothing."""
 
+import io
 from dataclasses import replace
 
+import pytest
+from rich.console import Console
+
 from alerting.model import CENTRE, Alarm, AlarmState, EventState, FaultTicket, GridEvent, Responsible, TicketState
-from config.vocabulary import Category, LocalText, Role, Severity
+from config.texts import text
+from config.vocabulary import Category, Language, LocalText, Role, Severity
 from detectors.model import Condition, Nature, Reason
-from gridwhistle.score import keep_score
+from gridwhistle.score import keep_score, print_score
 from sensors_sim.truth import Episode, Fault, FaultKind, Truth
 
 TEXT = LocalText("甲", "A")
@@ -132,3 +137,26 @@ def test_a_ticket_under_the_wrong_name_is_not_right() -> None:
     score = keep_score(TRUTH, [event(1, "gas-1", 250)], [ticket("env-1", 400, Condition.SILENT)])
     assert not score.faults[0].right_category
     assert not replace(score, episodes=()).perfect
+
+
+@pytest.mark.parametrize(
+    ("language", "leak", "fault"),
+    [
+        (Language.ZH, ["燃气泄漏: gas-1 +1", "网格事件"], ["数值一直不变: env-1", "设备故障"]),
+        (Language.EN, ["Gas leak: gas-1 +1", "Grid event"], ["Value never changes: env-1", "Sensor fault"]),
+    ],
+)
+def test_the_score_is_printed_in_the_words_of_the_language(
+    language: Language, leak: list[str], fault: list[str]
+) -> None:
+    page = io.StringIO()
+    score = keep_score(TRUTH, [event(1, "gas-1", 250)], [])
+    print_score(score, Console(file=page, width=160), language)
+    rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in page.getvalue().splitlines()]
+    assert [row[:3] for row in rows if row[0].endswith("+1")] == [[*leak, "GW-1"]]
+    assert [row[:3] for row in rows if row[0].endswith("env-1")] == [[*fault, "-"]]
+    assert text("score.imperfect", language) in page.getvalue()
+
+
+def test_every_kind_of_fault_has_the_name_of_a_condition() -> None:
+    assert {kind.value for kind in FaultKind} <= {condition.value for condition in Condition}
