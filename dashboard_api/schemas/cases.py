@@ -1,19 +1,18 @@
 """Grid events, alarms, fault tickets and the trail, as the API speaks of them."""
 
+from dataclasses import asdict
 from typing import Any
 
 from pydantic import Field
 
 from alerting.model import Action, AlarmState, EventState, Subject, TicketState
+from alerting.reasons import reason_text
 from config.vocabulary import Category, Severity
 from dashboard_api.schemas.base import NAMES_EXAMPLE, PERSON_EXAMPLE, Json, Names, Person, Time, Wire, example
-from detectors.model import Condition, Nature
+from detectors.model import Condition, Nature, Reason
 
-_REASON: Json = {
-    "key": "reason.limit_high",
-    "params": {"value": 31.2, "limit": 25},
-    "text": {"zh": "读数达到报警限值", "en": "The reading is over its limit"},
-}
+_WHY = Reason("reason.high.raised", {"value": 31.2, "threshold": 25, "unit": " %LEL", "source": "GB/T 50493-2019"})
+_REASON: Json = {"key": _WHY.key, "params": dict(_WHY.params), "text": asdict(reason_text(_WHY, "ch4"))}
 _ALARM: Json = {
     "id": 12,
     "sensor": "gas-0042-ch4",
