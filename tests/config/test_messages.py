@@ -18,7 +18,6 @@ WORDS: dict[str, Iterable[object]] = {
     "kind": Kind,
     "quantity": QUANTITIES,
     "severity": Severity,
-    "colour": Severity,
     "level": GridLevel,
     "role": Role,
     "category": Category,
