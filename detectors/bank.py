@@ -26,11 +26,15 @@ Columns = dict[str, npt.NDArray[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of state: its type, the value of a sensor never seen, and how many numbers each sensor has."""
+    """A column of state: its type, the value of a sensor never seen, and how many numbers each sensor has.
+
+    learned: holds what is usual for the sensor, which outlives what stands on it (see Engine.forget).
+    """
 
     dtype: str
     start: float = 0
     width: int = 1
+    learned: bool = False
 
     def fresh(self, count: int) -> npt.NDArray[Any]:
         """The column for so many sensors never seen."""

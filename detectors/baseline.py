@@ -78,10 +78,10 @@ class Baseline:
     def columns(self) -> Mapping[str, Column]:
         """See Detector.columns."""
         return {
-            "location": Column("f8"),
-            "variance": Column("f4"),
-            "seen": Column("f4"),
-            "born_us": Column("i8", NEVER),
+            "location": Column("f8", learned=True),
+            "variance": Column("f4", learned=True),
+            "seen": Column("f4", learned=True),
+            "born_us": Column("i8", NEVER, learned=True),
             "count": Column("i1"),
         }
 

@@ -10,7 +10,7 @@ from config.vocabulary import Severity
 from detectors.bank import NEVER, SHARED, Column, Columns, Detector, Round, shown
 from detectors.model import Condition, Nature, Phase, Reason, Verdict
 from detectors.registry import bank as default_bank
-from ingest.model import Float64s, Int64s, LivenessChange, Quality, ReadingBatch, Refusal, RefusalReason
+from ingest.model import Bools, Float64s, Int64s, LivenessChange, Quality, ReadingBatch, Refusal, RefusalReason
 
 REFUSED_RUN = 3
 """Readings refused in a row, without a good one between, after which it is said."""
@@ -30,6 +30,7 @@ _OWN = {
     "fault": Column("u2"),  # a bit per standing condition that speaks against the sensor
 }
 _BIT = {condition: 1 << place for place, condition in enumerate(Condition)}
+_ALWAYS_FAULT = frozenset(Condition) - {Condition.HIGH, Condition.LOW, Condition.UNUSUAL}
 
 
 class Engine:
@@ -114,15 +115,18 @@ class Engine:
     def _note(self, verdicts: Iterable[Verdict]) -> None:
         """Keep the shared counts of what stands in step with the verdicts."""
         for verdict in verdicts:
-            bit, sensor = _BIT[verdict.condition], verdict.sensor
-            for column, on in (
-                ("open", verdict.phase is not Phase.CLEARED),
-                ("fault", verdict.phase is not Phase.CLEARED and verdict.nature is Nature.FAULT),
-            ):
-                bits = int(self.own[column][sensor])
-                self.own[column][sensor] = bits | bit if on else bits & ~bit
-            self.shared["standing"][sensor] = int(self.own["open"][sensor]).bit_count()
-            self.shared["faulty"][sensor] = int(self.own["fault"][sensor]).bit_count()
+            stands = verdict.phase is not Phase.CLEARED
+            self._mark(
+                verdict.sensor, verdict.condition, stands=stands, fault=stands and verdict.nature is Nature.FAULT
+            )
+
+    def _mark(self, sensor: int, condition: Condition, *, stands: bool, fault: bool) -> None:
+        """Note whether a condition stands and speaks against the sensor, and count anew."""
+        for column, count, on in (("open", "standing", stands), ("fault", "faulty", fault)):
+            bits = int(self.own[column][sensor])
+            bits = bits | _BIT[condition] if on else bits & ~_BIT[condition]
+            self.own[column][sensor] = bits
+            self.shared[count][sensor] = bits.bit_count()
 
     def _recovered(self, readings: Round) -> list[Verdict]:
         """End what good readings alone can end."""
@@ -248,5 +252,34 @@ class Engine:
                 self.own[condition.value][sensor] = True
             elif not any(d.adopt(s, sensor, condition) for d, s in zip(self.bank, self.states, strict=True)):
                 self._orphans.setdefault(sensor, set()).add(condition)
-            self.own["open"][sensor] |= _BIT[condition]
-            self.shared["standing"][sensor] = int(self.own["open"][sensor]).bit_count()
+            self._mark(sensor, condition, stands=True, fault=condition in _ALWAYS_FAULT)
+
+    def forget(self, conditions: Iterable[tuple[int, Condition]]) -> None:
+        """Take back conditions that stand here and nowhere else (a verdict that was lost on its way to the ledger).
+
+        The sensors begin afresh, but for what was learned of what is usual for them: readings that are delivered
+        again are judged again, whatever their time, and a condition that still holds is raised again. Other conditions
+        that stand on these sensors go on standing, as if adopted.
+        """
+        lost = set(conditions)
+        sensors = {sensor for sensor, _ in lost}
+        if not sensors:
+            return
+        kept = {(sensor, condition) for sensor, condition in self.standing() if sensor in sensors} - lost
+        rows = np.array(sorted(sensors), np.int64)
+        wanted = (SHARED, _OWN, *(detector.columns() for detector in self.bank))
+        for (_, columns), kinds in zip(self.tables(), wanted, strict=True):
+            for name, kind in kinds.items():
+                if not kind.learned:
+                    columns[name][rows] = kind.start
+        for sensor in sensors:
+            self._orphans.pop(sensor, None)
+        self.adopt(kept)
+
+    def silent(self) -> Bools:
+        """Of which sensors SILENT stands, shape (sensors,). A copy."""
+        return np.asarray(self.own["silent"].copy(), np.bool_)
+
+    def latest(self) -> tuple[Int64s, Float64s]:
+        """Event time (NEVER where none) and value of the last judged reading, shape (sensors,) each. Copies."""
+        return self.shared["last_us"].copy(), self.shared["last"].copy()

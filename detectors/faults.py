@@ -44,10 +44,10 @@ class Faults:
     def columns(self) -> Mapping[str, Column]:
         """See Detector.columns."""
         return {
-            "usual": Column("f4"),  # mean absolute change, slow
+            "usual": Column("f4", learned=True),  # mean absolute change, slow
             "present": Column("f4"),  # mean absolute change, fast
-            "seen": Column("i4"),
-            "before": Column("f8"),  # the reading before the previous one
+            "seen": Column("i4", learned=True),
+            "before": Column("f8", learned=True),  # the reading before the previous one
             "spikes": Column("f4"),
             "spiking": Column("?"),
             "noisy": Column("?"),

@@ -56,14 +56,14 @@ class Stuck:
         return {
             "run": Column("i4"),  # unchanged steps until now
             "run_us": Column("i8", NEVER),  # event time of the run's first reading
-            "longest": Column("f4", 3),  # longest run that ended by itself
-            "rests": Column("f4"),  # unchanged steps in runs that ended by themselves
-            "moves": Column("f4"),  # changed steps
-            "travel": Column("f4"),  # sum of the sizes of the changed steps
-            "finest": Column("f4", 3e38),  # the smallest of them
-            "fine": Column("f4"),  # how many of them were of that size
-            "lowest": Column("f4", 3e38),  # the lowest value seen
-            "visits": Column("u1"),  # times it came back there
+            "longest": Column("f4", 3, learned=True),  # longest run that ended by itself
+            "rests": Column("f4", learned=True),  # unchanged steps in runs that ended by themselves
+            "moves": Column("f4", learned=True),  # changed steps
+            "travel": Column("f4", learned=True),  # sum of the sizes of the changed steps
+            "finest": Column("f4", 3e38, learned=True),  # the smallest of them
+            "fine": Column("f4", learned=True),  # how many of them were of that size
+            "lowest": Column("f4", 3e38, learned=True),  # the lowest value seen
+            "visits": Column("u1", learned=True),  # times it came back there
             "active": Column("?"),
             "moving": Column("u1"),  # changed steps since it was raised
         }

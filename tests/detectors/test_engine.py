@@ -1,11 +1,14 @@
 """The engine: order, quality, silence, refusals, adoption."""
 
+import numpy as np
+
 from config.texts import table
 from config.vocabulary import Language
+from detectors.bank import NEVER
 from detectors.engine import GOOD_RUN, REFUSED_RUN, Engine
 from detectors.model import Condition, Nature, Phase
 from ingest.model import LivenessChange, Quality, ReadingBatch, Refusal, RefusalReason
-from tests.detectors.build import START_US, batch, city
+from tests.detectors.build import START_US, batch, city, feed
 
 
 def refusal(sensor: int, reason: RefusalReason = RefusalReason.OUT_OF_RANGE) -> Refusal:
@@ -104,6 +107,54 @@ def test_an_adopted_condition_that_nothing_judges_any_more_ends_with_the_next_go
         (Condition.HIGH, Phase.CLEARED, "reason.unjudged"),
         (Condition.STUCK, Phase.CLEARED, "reason.unjudged"),
     }
+
+
+def test_what_was_lost_on_its_way_to_the_ledger_is_raised_again_by_readings_delivered_again() -> None:
+    engine, readings = Engine(city(["ch4", "co"])), batch([(0, 0, 30.0), (1, 0, 1.0)])
+    engine.process(readings, 0)
+    engine.liveness([silent(0, now=True)], START_US)
+    engine.forget([(0, Condition.HIGH)])
+    assert engine.standing() == {(0, Condition.SILENT)}
+    assert engine.silent().tolist() == [True, False]
+    assert [column.tolist() for column in engine.latest()] == [[NEVER, START_US], [0.0, 1.0]]
+    assert [(v.sensor, v.condition, v.phase) for v in engine.process(readings, 0)] == [
+        (0, Condition.HIGH, Phase.RAISED)
+    ]
+    assert engine.latest()[0].tolist() == [START_US, START_US]
+    assert [v.phase for v in engine.liveness([silent(0, now=False)], START_US)] == [Phase.CLEARED]
+
+
+def test_a_forgotten_leak_below_the_limit_is_still_unusual_for_the_sensor() -> None:
+    rng = np.random.default_rng(6)
+    engine = Engine(city(["ch4"], 5))
+    feed(engine, [[*np.abs(rng.normal(0.3, 0.2, 300)).tolist(), *[12.0] * 6]], 5)
+    assert engine.standing() == {(0, Condition.UNUSUAL)}
+    engine.forget(engine.standing())
+    assert [v.phase for v in feed(engine, [[12.0] * 6], 5, start=306)] == [Phase.RAISED]
+
+
+def test_forgetting_everything_leaves_no_trace_of_what_stood() -> None:
+    town = city(["pm25", "ch4", "noise"])
+    engine = Engine(town)
+    stands: set[tuple[int, Condition]] = set()
+    for condition in Condition:
+        engine.adopt([(sensor, condition) for sensor in range(3)])
+    stands = engine.standing()
+    assert len(stands) == 3 * len(Condition)
+    engine.forget(stands)
+    assert not engine.standing()
+    for (name, columns), (_, fresh) in zip(engine.tables(), Engine(town).tables(), strict=True):
+        assert all(np.array_equal(columns[key], fresh[key]) for key in fresh), name
+
+
+def test_an_adopted_fault_speaks_against_the_sensor_until_it_ends() -> None:
+    engine = Engine(city(["pm25", "pm25", "pm25"]))
+    engine.adopt([(0, Condition.SILENT), (0, Condition.STUCK), (1, Condition.HIGH)])
+    assert engine.shared["faulty"].tolist() == [2, 0, 0]
+    assert engine.shared["standing"].tolist() == [2, 1, 0]
+    assert engine.silent().tolist() == [True, False, False]
+    engine.liveness([silent(0, now=False)], START_US)
+    assert engine.shared["faulty"].tolist() == [1, 0, 0]
 
 
 def test_the_state_of_half_a_million_sensors_fits_into_memory() -> None:
