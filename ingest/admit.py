@@ -122,7 +122,7 @@ def earlier_at_once(sensor: Int32s, event_us: Int64s) -> Int64s:
 class Recent:
     """The newest reading of every sensor, and the last few, in order of receipt.
 
-    Memory: 16 * (REMEMBERED + 1) + 1 bytes per sensor. A repeat of something older than the last few is not known
+    Memory: 16 * (REMEMBERED + 2) + 1 bytes per sensor. A repeat of something older than the last few is not known
     here: it is older than the newest, so it is marked LATE and pages nobody, and the stores keep it once.
 
     Two readings of one sensor with one time and different values are no repeat: many devices count whole seconds, and
@@ -136,6 +136,16 @@ class Recent:
         self._times: Int64s = np.full((sensors, REMEMBERED), _NEVER, np.int64)  # as given
         self._values: Float64s = np.zeros((sensors, REMEMBERED), np.float64)
         self._next: Uint8s = np.zeros(sensors, np.uint8)
+        self._adopted_us: Int64s = np.full(sensors, _NEVER, np.int64)  # as placed before a restart
+        self._adopted_value: Float64s = np.full(sensors, np.nan, np.float64)
+
+    def adopt(self, event_us: Int64s, value: Float64s) -> None:
+        """Take over the newest reading of every sensor as placed before a restart; negative times where none is."""
+        if event_us.shape != self.newest.shape or value.shape != self.newest.shape:
+            raise ValueError(f"adopted shapes {event_us.shape} and {value.shape}, expected {self.newest.shape}")
+        newer = (event_us >= 0) & (event_us > self.newest)
+        self.newest[newer] = self._newest_given[newer] = self._adopted_us[newer] = event_us[newer]
+        self._adopted_value[newer] = value[newer]
 
     def knows(self, sensor: Int32s, event_us: Int64s, value: Float64s) -> Bools:
         """Which readings were admitted recently."""
@@ -143,12 +153,20 @@ class Recent:
         answer: Bools = same.any(axis=1)
         return answer
 
-    def placed(self, sensor: Int32s, event_us: Int64s) -> Int64s:
-        """Event times at which readings that are no repeats are kept, each sensor's different ones apart."""
+    def placed(self, sensor: Int32s, event_us: Int64s, value: Float64s) -> Int64s:
+        """Event times at which readings that are no repeats are kept, each sensor's different ones apart.
+
+        The reading of before a restart, delivered again, is kept where it was: it may have been given up to a few
+        microseconds earlier than it was placed, behind others of its time.
+        """
+        adopted_us, newest_us = self._adopted_us[sensor], self.newest[sensor]
+        near = (event_us <= adopted_us) & (event_us > adopted_us - REMEMBERED)
+        again = near & (value == self._adopted_value[sensor])
         known = np.count_nonzero(self._times[sensor] == event_us[:, None], axis=1)
-        newest = event_us == self._newest_given[sensor]
-        behind = np.where(newest, self.newest[sensor] + 1 - event_us, known)
-        answer: Int64s = event_us + behind + earlier_at_once(sensor, event_us)
+        newest = (event_us == self._newest_given[sensor]) | (near & (newest_us == adopted_us))
+        answer: Int64s = event_us + np.where(newest, newest_us + 1 - event_us, known)
+        answer[~again] += earlier_at_once(sensor[~again], event_us[~again])
+        answer[again] = adopted_us[again]
         return answer
 
     def older(self, sensor: Int32s, placed_us: Int64s) -> Bools:

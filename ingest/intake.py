@@ -145,6 +145,15 @@ class Intake:
         """
         return MappingProxyType(dict(self._counters))
 
+    def adopt(self, event_us: Int64s, value: Float64s) -> None:
+        """Take over the newest reading of every sensor as admitted before a restart, shape (sensors,).
+
+        event_us is negative where there was none. Redelivered, such a reading is admitted again in its old place (it
+        may not have reached the store); another value at its time goes behind it, as ever. Raises ValueError for
+        another shape.
+        """
+        self._recent.adopt(event_us, value)
+
     def admit(self, messages: Sequence[Message], now_us: int) -> Admission:
         """Decode and judge messages, in order of receipt. Never raises for anything that a payload holds.
 
@@ -247,7 +256,7 @@ class Intake:
         live = np.flatnonzero(rows.quality != Quality.RETAINED)
         sensor, event_us = rows.sensor[live], rows.event_us[live]
         placed_us = rows.event_us.copy()
-        placed_us[live] = self._recent.placed(sensor, event_us)
+        placed_us[live] = self._recent.placed(sensor, event_us, rows.value[live])
         older = np.zeros(len(rows.sensor), bool)
         older[live] = self._recent.older(sensor, placed_us[live])
         self._recent.remember(sensor, event_us, rows.value[live], placed_us[live])

@@ -5,7 +5,7 @@ import numpy as np
 from config.city import City
 from config.clock import US_PER_SECOND
 from config.settings import IngestSettings
-from ingest.model import Int64s, LivenessChange, Quality, ReadingBatch
+from ingest.model import Bools, Int64s, LivenessChange, Quality, ReadingBatch
 
 _LONGEST_US = 2.0**60
 
@@ -32,6 +32,15 @@ class Liveness:
     def silent(self) -> int:
         """How many sensors are silent just now."""
         return int(np.count_nonzero(self._silent))
+
+    def adopt(self, silent: Bools) -> None:
+        """Take over who was silent before a restart, shape (sensors,): nobody hears of it twice, but of their return.
+
+        Raises ValueError for another shape.
+        """
+        if silent.shape != self._silent.shape:
+            raise ValueError(f"silent has the shape {silent.shape}, expected {self._silent.shape}")
+        self._silent |= silent
 
     def seen(self, batch: ReadingBatch) -> None:
         """Take note of who spoke. A retained message is what was, so it is no sign of life; a late one is."""

@@ -463,3 +463,44 @@ def test_repeats_and_lateness_are_the_same_however_readings_are_cut_into_batches
     if all(sum(one == other for other, _, _ in rows) <= 8 for one, _, _ in rows):  # what is remembered suffices
         assert np.column_stack([batch.sensor, batch.event_us, batch.quality]).tolist() == kept
         assert whole.counters == pieces.counters
+
+
+NEVER = -1
+
+
+def restarted(event_us: int = NOW_US, value: float = 0.0) -> Intake:
+    chosen = intake()
+    chosen.adopt(np.array([event_us, NEVER, NEVER, NEVER], np.int64), np.array([value, 0, 0, 0], np.float64))
+    return chosen
+
+
+def test_a_press_in_the_second_of_the_heartbeat_of_before_a_restart_is_kept_behind_it() -> None:
+    batch = admit(message(good(v=1)), into=restarted()).batch
+    assert (batch.event_us.tolist(), batch.quality.tolist()) == ([NOW_US + 1], [Quality.GOOD])
+
+
+def test_the_reading_of_before_a_restart_keeps_its_place_when_it_is_delivered_again() -> None:
+    chosen = restarted()
+    batch = admit(message([good(v=0), good(v=1)]), into=chosen).batch
+    assert batch.event_us.tolist() == [NOW_US, NOW_US + 1]
+    assert batch.quality.tolist() == [Quality.GOOD, Quality.GOOD]
+    assert [refusal.reason for refusal in admit(message([good(v=0), good(v=1)]), into=chosen).refused] == (
+        [R.DUPLICATE] * 2
+    )
+
+
+def test_a_reading_that_was_placed_behind_another_before_a_restart_keeps_that_place() -> None:
+    alone = admit(message(good(v=1)), into=restarted(NOW_US + 1, 1)).batch
+    assert (alone.event_us.tolist(), alone.quality.tolist()) == ([NOW_US + 1], [Quality.GOOD])
+    third = admit(message(good(v=2)), into=restarted(NOW_US + 1, 1)).batch
+    assert (third.event_us.tolist(), third.quality.tolist()) == ([NOW_US + 2], [Quality.GOOD])
+
+
+def test_what_is_older_than_the_newest_of_before_a_restart_is_late() -> None:
+    batch = admit(message([good(t=NOW_S - 1), good("air-1", t=NOW_S - 1)]), into=restarted()).batch
+    assert batch.quality.tolist() == [Quality.LATE, Quality.GOOD]
+
+
+def test_readings_are_adopted_for_every_sensor_or_none() -> None:
+    with pytest.raises(ValueError, match="expected"):
+        intake().adopt(np.zeros(1, np.int64), np.zeros(1))

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -127,3 +128,19 @@ def test_many_readings_of_one_sensor_in_a_batch_count_by_the_newest() -> None:
     liveness.seen(ReadingBatch(np.zeros(3, np.int32), times, times, np.ones(3), np.zeros(3, np.uint8)))
     assert liveness.check(at(115)) == []
     assert changes(liveness.check(at(116))) == [(0, True)]
+
+
+def test_who_was_silent_before_a_restart_is_not_told_again_but_comes_back_when_it_speaks() -> None:
+    liveness = watch()
+    liveness.adopt(np.array([True, False]))
+    assert liveness.silent == 1
+    assert liveness.check(at(100)) == []
+    assert changes(liveness.check(at(301))) == [(1, True)]
+    liveness.seen(heard(0, 310))
+    assert liveness.check(at(311)) == [LivenessChange(0, False, at(311), at(310), 60.0)]
+    assert changes(liveness.check(at(371))) == [(0, True)]
+
+
+def test_who_was_silent_is_adopted_for_every_sensor_or_none() -> None:
+    with pytest.raises(ValueError, match="expected"):
+        watch().adopt(np.array([True]))
