@@ -5,6 +5,7 @@ import gc
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import structlog
 
@@ -17,6 +18,7 @@ from alerting.outbox import Outbox
 from alerting.pipeline import Pipeline
 from config.city_files import load_city
 from config.clock import Clock, FollowingClock, SystemClock, today
+from config.errors import ConfigurationError
 from config.logs import mask_people
 from config.settings import ClockSource, Settings
 from dashboard_api.app import create_app
@@ -83,7 +85,7 @@ async def _open(settings: Settings, house: AsyncExitStack) -> Running:
     mask_people(city.workers.values())
     house.callback(gc.unfreeze)
     gc.freeze()  # a city stays for good: no collection needs to walk over it
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    _own(settings.data_dir)
     published = settings.clock.source is ClockSource.BROKER
     clock: Clock = FollowingClock(clock_of(settings.data_dir)) if published else SystemClock()
     clock_topic = settings.clock.topic if published else None
@@ -97,7 +99,10 @@ async def _open(settings: Settings, house: AsyncExitStack) -> Running:
     engine = Engine(city)
     memory = Memory(settings.data_dir, engine, published_clock=published)
     memory.resume(ledger, city)
-    house.callback(memory.close)
+    liveness = Liveness(city, settings.ingest, clock.now_us())
+    liveness.adopt(engine.silent())
+    intake = Intake(city, settings.ingest, settings.mqtt.subscriptions, follows_broker=published)
+    intake.adopt(*engine.latest())
 
     receiver = await house.enter_async_context(
         MqttReceiver(
@@ -112,16 +117,19 @@ async def _open(settings: Settings, house: AsyncExitStack) -> Running:
     line = Line(
         city=city,
         clock=clock,
-        intake=Intake(city, settings.ingest, settings.mqtt.subscriptions, follows_broker=published),
+        intake=intake,
         dead_letters=DeadLetter(settings.data_dir, city),
-        liveness=Liveness(city, settings.ingest, clock.now_us()),
+        liveness=liveness,
         engine=engine,
         pipeline=Pipeline(ledger, city),
         store=store,
         acknowledger=receiver,
         clock_topic=clock_topic,
-        remember=memory.keep,
+        remember=lambda now_us: memory.keep(now_us, line.captured),
     )
+    line.latest.silent |= engine.silent()
+    house.callback(line.close)
+    house.callback(lambda: None if line.unfiled else memory.close())
     outbox = Outbox(ledger, {channel.name: channel}, clock)
     bell = Bell(ledger.last_trail_id())
     ledger.subscribe(bell.ring)
@@ -138,7 +146,7 @@ async def _open(settings: Settings, house: AsyncExitStack) -> Running:
         accounts=accounts,
         readings=StoredReadings(store),
         last_values=line.latest.values,
-        health=lambda: health(line, receiver),
+        health=lambda: health(line, receiver, memory),
         bell=bell,
     )
     url = await house.enter_async_context(serve(create_app(ports), settings.dashboard))
@@ -151,16 +159,28 @@ async def _open(settings: Settings, house: AsyncExitStack) -> Running:
     return Running(url, first_password, line, receiver, ledger, store)
 
 
-def health(line: Line, receiver: MqttReceiver) -> Health:
+def health(line: Line, receiver: MqttReceiver, memory: Memory) -> Health:
     """How the daemon does, for the page and for monitoring."""
     parts = {
         "broker": _broker_state(receiver),
         "store": line.store_trouble or "ok",
         "ledger": line.ledger_trouble or "ok",
         "dead_letter": line.dead_letter_trouble or "ok",
+        "memory": memory.trouble or "ok",
     }
     counters = {**line.counted(), **{f"broker.{name}": count for name, count in receiver.counters.items()}}
     return Health(all(state == "ok" for state in parts.values()), parts, counters)
+
+
+def _own(data_dir: Path) -> None:
+    """Make the folder for everything we write. Raises ConfigurationError where that cannot be."""
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        probe = data_dir / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise ConfigurationError(f"data_dir: found {data_dir} ({error}); expected a folder we may write to") from error
 
 
 def _broker_state(receiver: MqttReceiver) -> str:

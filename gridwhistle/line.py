@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -12,11 +13,12 @@ import structlog
 
 from alerting.pipeline import Pipeline
 from config.city import City
-from config.clock import Clock, FollowingClock, from_datetime
+from config.clock import Clock, FollowingClock, from_datetime, isoformat
 from config.errors import PermanentError, RetryableError
 from dashboard_api.ports import LastValues
 from detectors.engine import Engine
 from detectors.model import Verdict
+from detectors.snapshot import Snapshot, capture
 from ingest.intake import Intake
 from ingest.liveness import Liveness
 from ingest.model import Admission, Message, Quality, ReadingBatch, Refusal, RefusalReason
@@ -100,10 +102,12 @@ def segments(messages: Sequence[Message], clock_topic: str | None) -> Iterator[t
 def read_tick(payload: bytes) -> int | None:
     """Wall time in microseconds of a clock message; None, and a line in the log, where it cannot be read."""
     try:
-        return from_datetime(datetime.fromisoformat(json.loads(payload)["time"]))
-    except (ValueError, KeyError, TypeError) as error:
+        heard = from_datetime(datetime.fromisoformat(json.loads(payload)["time"]))
+        isoformat(heard)  # a time that cannot be written cannot be lived in
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         log.warning("clock message unreadable", found=repr(payload[:80]), expected='{"time": RFC 3339}', why=str(error))
         return None
+    return heard
 
 
 class Retry:
@@ -140,7 +144,7 @@ class Line:
 
     clock_topic: the topic of a published clock, None where the system's is used. remember: called with the time up to
     which everything is stored, before the broker is told so. store_trouble, ledger_trouble, dead_letter_trouble:
-    what ails them, None if nothing does.
+    what ails them, None if nothing does. unfiled: whether the detectors know something that no case says yet.
     """
 
     city: City
@@ -158,6 +162,7 @@ class Line:
     store_trouble: str | None = field(default=None, init=False)
     ledger_trouble: str | None = field(default=None, init=False)
     dead_letter_trouble: str | None = field(default=None, init=False)
+    unfiled: bool = field(default=False, init=False)
     counters: dict[str, int] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
@@ -165,6 +170,8 @@ class Line:
         self.latest = Latest.of(len(self.city.sensors))
         self._to_store: asyncio.Queue[Stored] = asyncio.Queue(maxsize=64)
         self._turn = asyncio.Lock()
+        # A thread of its own: whatever else keeps the daemon's threads busy, cases are opened.
+        self._desk = ThreadPoolExecutor(1, thread_name_prefix="alerting")
         self._ticked = False
 
     async def take(self, messages: Sequence[Message]) -> None:
@@ -185,8 +192,8 @@ class Line:
         if not self._ticked:
             # Until its first tick a published clock stood; that time is not held against any device.
             self._ticked = True
-            self.liveness.link(False, tick)
-            self.liveness.link(True, tick)
+            self.liveness.link(False, self.clock.now_us())
+            self.liveness.link(True, self.clock.now_us())
         await self._beat()
 
     async def _judge(self, messages: Sequence[Message]) -> ReadingBatch:
@@ -196,10 +203,12 @@ class Line:
             await self._keep_refused(admission.refused)
         self.liveness.seen(admission.batch)
         self.latest.see(admission.batch)
+        self.unfiled = True
         verdicts = self.engine.process(admission.batch, now_us)
         if admission.refused:
             verdicts += self.engine.refused(admission.refused, now_us)
         await self._open_cases(verdicts, now_us)
+        self.unfiled = False
         return admission.batch
 
     async def _keep_refused(self, refused: Sequence[Refusal]) -> None:
@@ -209,8 +218,11 @@ class Line:
                 await asyncio.to_thread(self.dead_letters.write, refused)
             except RetryableError as error:
                 self.dead_letter_trouble = str(error)
+                self._held_up()
                 await retry.pause("dead-letter cannot be written, messages wait", error)
             else:
+                if self.dead_letter_trouble is not None:
+                    self._going_on()
                 self.dead_letter_trouble = None
                 return
 
@@ -224,9 +236,11 @@ class Line:
         changes = self.liveness.check(now_us)
         for change in changes:
             self.latest.silent[change.sensor] = change.silent
-        verdicts = self.engine.liveness(changes, now_us) if changes else []
-        if verdicts or self.pipeline.due(now_us):
-            await self._handle(verdicts, now_us)
+        if not changes and not self.pipeline.due(now_us):
+            return
+        self.unfiled = True
+        await self._handle(self.engine.liveness(changes, now_us) if changes else [], now_us)
+        self.unfiled = False
 
     async def link(self, *, up: bool) -> None:
         """Say whether our own link to the broker stands: its silence is not the devices' silence.
@@ -243,16 +257,32 @@ class Line:
 
     async def _handle(self, verdicts: Sequence[Verdict], now_us: int) -> None:
         retry = Retry(self.clock)
+        loop = asyncio.get_running_loop()
         while True:
             try:
-                await asyncio.to_thread(self.pipeline.handle, verdicts, now_us)
+                await loop.run_in_executor(self._desk, self.pipeline.handle, verdicts, now_us)
             except RetryableError as error:
                 self.ledger_trouble = str(error)
                 self._count("ledger_retries", 1)
+                self._held_up()
                 await retry.pause("ledger cannot be written, cases wait", error)
             else:
+                if self.ledger_trouble is not None:
+                    self._going_on()
                 self.ledger_trouble = None
                 return
+
+    def _held_up(self) -> None:
+        """Readings wait for us: nobody is silent because of it."""
+        self.liveness.link(False, self.clock.now_us())
+
+    def _going_on(self) -> None:
+        self.liveness.link(True, self.clock.now_us())
+
+    async def captured(self) -> Snapshot:
+        """The detectors' state between two batches, when all it says is in the ledger."""
+        async with self._turn:
+            return capture(self.engine)
 
     async def prepare_store(self) -> None:
         """Have the store create what it misses; tries until it can be reached."""
@@ -280,6 +310,10 @@ class Line:
             for item in waiting:
                 self.acknowledger.acknowledge(item.messages)
                 self._to_store.task_done()
+
+    def close(self) -> None:
+        """Let go of the thread that opens cases."""
+        self._desk.shutdown()
 
     async def drained(self) -> None:
         """Wait until everything taken so far is stored and acknowledged."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -9,13 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from alerting.ledger import Ledger
-from alerting.pipeline import Pipeline
+from alerting.ledger import Ledger, LedgerUnavailableError
+from alerting.pipeline import Outcome, Pipeline
 from config.city_files import EXAMPLE, load_city
-from config.clock import FollowingClock, from_datetime
+from config.clock import US_PER_SECOND, FollowingClock, from_datetime
 from config.errors import PermanentError, RetryableError
 from config.settings import ClockSettings, IngestSettings, MqttSettings
+from config.vocabulary import Category
 from detectors.engine import Engine
+from detectors.model import Verdict
 from gridwhistle.line import Latest, Line, merge, read_tick, segments
 from ingest.deadletter import DeadLetter
 from ingest.intake import Intake
@@ -185,3 +188,67 @@ async def test_refused_readings_are_acknowledged_after_they_are_in_the_dead_lett
     await carry(line, [message("gridwhistle/readings/x", b"{broken", 9)])
     assert acknowledged.tokens == [9]
     assert "{broken" in "".join(file.read_text() for file in (tmp_path / "dead-letter").iterdir())
+
+
+class LockedLedger(Pipeline):
+    """A pipeline whose ledger is locked once, for an hour of the line's clock."""
+
+    def __init__(self, ledger: Ledger, line: Line) -> None:
+        super().__init__(ledger, line.city)
+        self._clock = line.clock
+        self._locked = True
+
+    def handle(self, verdicts: Sequence[Verdict], now_us: int) -> Outcome:
+        if self._locked:
+            self._locked = False
+            assert isinstance(self._clock, FollowingClock)
+            self._clock.advance(now_us + 3600 * US_PER_SECOND)
+            raise LedgerUnavailableError("database is locked")
+        return super().handle(verdicts, now_us)
+
+
+def leak(line: Line) -> Message:
+    sensor = next(sensor for sensor in line.city.sensors if sensor.quantity == "ch4")
+    payload = json.dumps({"id": sensor.id, "t": NINE, "v": 61.0}).encode()
+    return message("gridwhistle/readings/x", payload)
+
+
+async def test_an_hour_of_locked_ledger_is_no_silence_of_the_devices_and_loses_no_alarm(tmp_path: Path) -> None:
+    line = line_over(FailingStore([]), tmp_path, Acknowledgements())
+    ledger = Ledger.open(f"sqlite:///{tmp_path / 'second.sqlite'}")
+    line.pipeline = LockedLedger(ledger, line)
+    await carry(line, [leak(line)])
+    await line.beat()
+    assert line.counted()["ledger_retries"] == 1
+    assert line.ledger_trouble is None
+    assert [event.category for event in ledger.events()] == [Category.GAS_LEAK]
+    assert ledger.tickets() == []
+
+
+async def test_a_tick_older_than_the_remembered_clock_makes_nobody_silent(tmp_path: Path) -> None:
+    line = line_over(FailingStore([]), tmp_path, Acknowledgements())
+    await carry(line, [tick("2026-01-29T08:50:00+08:00"), tick(NINE)])
+    await line.beat()
+    assert not line.latest.silent.any()
+
+
+async def test_the_state_is_not_called_whole_while_something_judged_is_not_filed(tmp_path: Path) -> None:
+    line = line_over(FailingStore([]), tmp_path, Acknowledgements())
+    filing, free = threading.Event(), threading.Event()
+
+    class Slow(Pipeline):
+        def handle(self, verdicts: Sequence[Verdict], now_us: int) -> Outcome:
+            filing.set()
+            assert free.wait(10)
+            return super().handle(verdicts, now_us)
+
+    line.pipeline = Slow(Ledger.open(f"sqlite:///{tmp_path / 'second.sqlite'}"), line.city)
+    taking = asyncio.create_task(line.take([leak(line)]))
+    assert await asyncio.to_thread(filing.wait, 10)
+    assert line.unfiled
+    capturing = asyncio.create_task(line.captured())
+    await asyncio.sleep(0)
+    assert not capturing.done()
+    free.set()
+    await asyncio.gather(taking, capturing)
+    assert not line.unfiled
