@@ -110,7 +110,7 @@ class Limits:
         held = over & (event_us[:, None] - over_us >= ladder.hold_us[profile])
         before = state[f"{condition}_step"][sensor]
         number = np.arange(1, width + 1)
-        keeps = (number <= before[:, None]) & (value[:, None] > ladder.clear[profile])
+        keeps = (number <= np.where(before == _ADOPTED, 1, before)[:, None]) & (value[:, None] > ladder.clear[profile])
         now = np.where(held | keeps, number, 0).max(axis=1).astype(np.uint8)
         now[profile == 0] = 0
         adopted = (before == _ADOPTED) & (now > 0)
@@ -188,7 +188,7 @@ class Limits:
                 yield int(sensor), condition
 
     def adopt(self, state: Columns, sensor: int, condition: Condition) -> bool:
-        """See Detector.adopt. The next reading says which step it is, or ends it."""
+        """See Detector.adopt. It counts as the mildest step; the next reading says which one it is, or ends it."""
         if condition not in self._ladders or self._ladders[condition].row[sensor] == 0:
             return False
         if state[f"{condition}_step"][sensor] == 0:

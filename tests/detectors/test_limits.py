@@ -88,6 +88,15 @@ def test_an_adopted_alarm_learns_its_step_from_the_next_reading() -> None:
     assert not engine.process(batch([(0, 60, 60.0), (1, 60, 1.0)]), 0)
 
 
+def test_an_adopted_alarm_is_no_worse_than_its_readings() -> None:
+    engine = engine_of("ch4", "o2")
+    engine.adopt([(0, Condition.HIGH), (1, Condition.LOW)])
+    verdicts = engine.process(batch([(0, 0, 45.0), (1, 0, 18.2)]), 0)  # where the worst step would not clear yet
+    assert told(verdicts) == [(Phase.CHANGED, Severity.MAJOR)] * 2
+    assert told(engine.process(batch([(0, 60, 50.0)]), 0)) == [(Phase.CHANGED, Severity.EXTREME)]
+    assert not engine.process(batch([(0, 120, 45.0)]), 0)
+
+
 @pytest.mark.parametrize("lonely", [True, False])
 def test_a_lonely_jump_over_a_limit_speaks_against_the_sensor_a_shared_one_does_not(lonely: bool) -> None:
     rng = np.random.default_rng(5)
