@@ -1,7 +1,10 @@
 """Limits of the law, of a standard or of a site's engineer: steps with hysteresis and a minimum duration.
 
-Only readings drive it, by their own time: silence never raises anything, and a step that was pending begins again
-after a gap. A step that needs no duration is raised by a single reading.
+Only readings drive it, by their own time: silence never raises anything. A step is pending from its first reading over
+the threshold and is raised by a reading over it when its duration has passed; readings between clearing value and
+threshold let it rest, one at the clearing value ends it. A gap begins it anew, except where life hangs on it and the
+readings on both sides of the gap are over: a camera that sends more seldom than configured must still be heard. A step
+that needs no duration is raised by a single reading.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -65,6 +68,7 @@ class Limits:
     def __init__(self, city: City) -> None:
         self._city = city
         self._ladders = {condition: _ladder(city, side, sign) for side, condition, sign in _SIDES}
+        self._life = np.array([sensor.measures.life_safety for sensor in city.sensors], bool)
         # A lonely jump may speak against the sensor only where neighbours see the same field and no life hangs on it.
         self._doubtable = np.array([s.measures.shared and not s.measures.life_safety for s in city.sensors], bool)
 
@@ -105,8 +109,11 @@ class Limits:
         width = ladder.threshold.shape[1]
         over = value[:, None] >= ladder.threshold[profile]
         over_us = state[f"{condition}_over_us"][sensor, :width]
-        over_us[(readings.elapsed[rows] > GAP) | readings.first[rows]] = NEVER
-        over_us = np.where(over, np.where(over_us == NEVER, event_us[:, None], over_us), NEVER)
+        previous = ladder.sign * readings.previous[rows, None]
+        bridged = self._life[sensor, None] & over & (previous >= ladder.threshold[profile])
+        gap = (readings.elapsed[rows, None] > GAP) & ~bridged | readings.first[rows, None]
+        ended = gap | (value[:, None] <= ladder.clear[profile])
+        over_us = np.where(over & (ended | (over_us == NEVER)), event_us[:, None], np.where(ended, NEVER, over_us))
         held = over & (event_us[:, None] - over_us >= ladder.hold_us[profile])
         before = state[f"{condition}_step"][sensor]
         number = np.arange(1, width + 1)
@@ -117,13 +124,13 @@ class Limits:
         doubted_before = state[f"{condition}_doubted"][sensor]
         doubted = self._doubts(shared, sensor, doubted_before, begins=(before == 0) | (before == _ADOPTED)) & (now > 0)
         since = state[f"{condition}_since_us"][sensor]
-        began = np.where(over, over_us, np.iinfo(np.int64).max).min(axis=1)
+        began = np.where(over_us != NEVER, over_us, np.iinfo(np.int64).max).min(axis=1)
         since = np.where((before == 0) & (now > 0), began, since)
         since = np.where(since == NEVER, event_us, since)
         state[f"{condition}_over_us"][sensor, :width] = over_us
         state[f"{condition}_step"][sensor] = now
         state[f"{condition}_doubted"][sensor] = doubted
-        state[f"{condition}_watched"][sensor] = over.any(axis=1) | (now > 0)
+        state[f"{condition}_watched"][sensor] = (over_us != NEVER).any(axis=1) | (now > 0)
         state[f"{condition}_since_us"][sensor] = np.where(now > 0, since, NEVER)
         changed = np.flatnonzero((now != before) | ((now > 0) & (doubted != doubted_before)) | adopted)
         return [

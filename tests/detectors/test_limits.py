@@ -1,5 +1,7 @@
 """Limits: steps, hysteresis, duration by event time, gaps, doubt."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,7 +12,7 @@ from config.vocabulary import Severity
 from detectors.engine import Engine
 from detectors.limits import Limits
 from detectors.model import Condition, Nature, Phase, Verdict
-from tests.detectors.build import batch, city, feed
+from tests.detectors.build import START_US, batch, city, feed
 
 
 def engine_of(*quantities: str, interval_s: float = 60, limits: LimitTable | None = None) -> Engine:
@@ -52,8 +54,32 @@ def test_a_limit_with_a_duration_waits_for_it_by_event_time() -> None:
     assert [(v.phase, (v.at_us - v.since_us) // 1_000_000) for v in verdicts] == [(Phase.RAISED, 600)]
 
 
-def test_one_reading_under_the_threshold_begins_the_duration_anew() -> None:
-    assert not feed(engine_of("pm25"), [[160.0] * 9 + [149.0] + [160.0] * 9])
+def test_one_reading_at_the_clearing_value_begins_the_duration_anew() -> None:
+    assert not feed(engine_of("pm25"), [[160.0] * 9 + [130.0] + [160.0] * 9])
+
+
+def test_a_flicker_just_under_the_threshold_does_not_begin_the_duration_anew() -> None:
+    (verdict,) = feed(engine_of("pm25"), [[160.0] * 9 + [149.0, 149.0, 160.0]])
+    assert (verdict.at_us - verdict.since_us, verdict.value) == (660_000_000, 160.0)
+    flicker = [0.95 if step % 4 else 0.79 for step in range(300)]
+    assert told(feed(engine_of("smoke_score", interval_s=2), [flicker], 2)) == [(Phase.RAISED, Severity.MAJOR)]
+
+
+def test_only_a_reading_over_the_threshold_raises() -> None:
+    assert not feed(engine_of("pm25"), [[160.0] + [149.0] * 30])
+
+
+def test_a_camera_that_sends_more_seldom_than_configured_still_raises() -> None:
+    engine = engine_of("fire_score", interval_s=5)
+    assert not engine.process(batch([(0, 0, 1.0)]), 0)
+    assert told(engine.process(batch([(0, 20, 1.0)]), 0)) == [(Phase.RAISED, Severity.EXTREME)]
+
+
+@pytest.mark.parametrize("values", [(1.0, 0.79, 1.0), (1.0, 0.5, 1.0), (0.79, 1.0)])
+def test_a_gap_with_a_reading_under_the_threshold_beside_it_says_nothing_of_the_time_between(
+    values: tuple[float, ...],
+) -> None:
+    assert not feed(engine_of("fire_score", interval_s=5), [values], interval_s=300)
 
 
 def test_no_alarm_comes_out_of_a_gap() -> None:
@@ -123,3 +149,42 @@ def test_the_step_that_stands_is_what_hysteresis_says(values: list[float]) -> No
                 0 if verdict.phase is Phase.CLEARED else {Severity.MAJOR: 1, Severity.EXTREME: 2}[verdict.severity]
             )
         assert standing == expected
+
+
+LIMIT = Limit("pm25", Side.HIGH, Severity.GENERAL, 100, 80, 180, "an example")
+STEPS = st.tuples(st.sampled_from([60, 120, 240]), st.sampled_from([70.0, 80.0, 90.0, 100.0, 130.0]))
+
+
+def told_by_hand(readings: list[tuple[int, float]], *, life: bool) -> list[tuple[Phase, int]]:
+    """The same rule, one reading after another."""
+    found: list[tuple[Phase, int]] = []
+    since: int | None = None
+    stands, previous, before = False, 0.0, 0
+    for at, value in readings:
+        if at - before > 3 * 60 and not (life and previous >= 100 and value >= 100):
+            since = None
+        if value <= 80:
+            since = None
+        elif value >= 100 and since is None:
+            since = at
+        passed = value >= 100 and since is not None and at - since >= 180
+        if passed and not stands:
+            found.append((Phase.RAISED, at))
+        elif stands and value <= 80:
+            found.append((Phase.CLEARED, at))
+        stands = (stands or passed) and value > 80
+        previous, before = value, at
+    return found
+
+
+@pytest.mark.parametrize("quantity", ["pm25", "ch4"])
+@given(st.lists(STEPS, min_size=1, max_size=30))
+def test_the_duration_is_what_the_rule_says(quantity: str, steps: list[tuple[int, float]]) -> None:
+    readings, at = [], 0
+    for step, value in steps:
+        at += step
+        readings.append((at, value))
+    engine = engine_of(quantity, limits=limit_table([replace(LIMIT, quantity=quantity)]))
+    verdicts = [v for at, value in readings for v in engine.process(batch([(0, at, value)]), 0)]
+    found = [(v.phase, (v.at_us - START_US) // 1_000_000) for v in verdicts]
+    assert found == told_by_hand(readings, life=quantity == "ch4")
