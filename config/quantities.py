@@ -16,8 +16,9 @@ class Quantity:
 
     unit: the unit in which values are kept. ``conversions``: other units accepted, each with (factor, offset)
     so that kept = factor * given + offset. low, high: the physical range in the kept unit; a value outside
-    cannot be true of any world and is refused. life_safety: alarms about it are never held back by statistics.
-    shared: neighbours see the same field, so a lonely deviation speaks against the sensor. steps: the value
+    cannot be true of any world and is refused. reach: what an instrument may still mean beyond that range, where
+    a limit makes it dangerous: such a value counts as the end of the range. life_safety: alarms about it are never
+    held back by statistics. shared: neighbours see the same field, so a lonely deviation speaks against the sensor. steps: the value
     may rest unchanged for long (a count, a score, a switch), so resting says nothing about the sensor.
     """
 
@@ -30,6 +31,7 @@ class Quantity:
     life_safety: bool = False
     shared: bool = False
     steps: bool = False
+    reach: tuple[float, float] | None = None
     conversions: Mapping[str, tuple[float, float]] = field(default_factory=lambda: MappingProxyType({}))
 
     def factor(self, unit: str | None) -> tuple[float, float] | None:
@@ -45,12 +47,13 @@ _COUNT = MappingProxyType({"count": (1.0, 0.0)})
 
 # fmt: off
 _TABLE = (
-    # gas: the range is what an instrument of the field can show, a little beyond its scale
-    Quantity("ch4", Kind.GAS, "%LEL", -5, 110, Category.GAS_LEAK, life_safety=True,
+    # gas: a little below nothing for an instrument's drift; ch4 up to pure gas, others up to an instrument's scale
+    Quantity("ch4", Kind.GAS, "%LEL", -5, 2000, Category.GAS_LEAK, life_safety=True, reach=(-5, 2200),
              conversions=MappingProxyType({"%VOL": (20.0, 0.0)})),  # GB/T 50493-2019: 5 %VOL methane is 100 %LEL
-    Quantity("co", Kind.GAS, "ppm", -10, 2000, Category.GAS_LEAK, life_safety=True),
-    Quantity("h2s", Kind.GAS, "ppm", -5, 500, Category.GAS_LEAK, life_safety=True),
-    Quantity("o2", Kind.GAS, "%VOL", 0, 100, Category.GAS_LEAK, life_safety=True),
+    Quantity("co", Kind.GAS, "ppm", -10, 2000, Category.GAS_LEAK, life_safety=True,
+             reach=(-10, 1_000_000)),  # pure gas
+    Quantity("h2s", Kind.GAS, "ppm", -5, 500, Category.GAS_LEAK, life_safety=True, reach=(-5, 1_000_000)),
+    Quantity("o2", Kind.GAS, "%VOL", 0, 100, Category.GAS_LEAK, life_safety=True, reach=(-5, 110)),
     # environment
     Quantity("pm25", Kind.ENVIRONMENT, "µg/m³", 0, 2000, Category.AIR_POLLUTION, shared=True, conversions=_UGM3),
     Quantity("pm10", Kind.ENVIRONMENT, "µg/m³", 0, 5000, Category.AIR_POLLUTION, shared=True, conversions=_UGM3),
@@ -85,12 +88,15 @@ _TABLE = (
     # camera
     Quantity("people", Kind.CAMERA, "1", 0, 100_000, Category.CROWD, steps=True, conversions=_COUNT),
     Quantity("vehicles", Kind.CAMERA, "1", 0, 100_000, Category.TRAFFIC, steps=True, conversions=_COUNT),
-    Quantity("smoke_score", Kind.CAMERA, "1", 0, 1, Category.FIRE, life_safety=True, steps=True, conversions=_RATIO),
-    Quantity("fire_score", Kind.CAMERA, "1", 0, 1, Category.FIRE, life_safety=True, steps=True, conversions=_RATIO),
+    Quantity("smoke_score", Kind.CAMERA, "1", 0, 1, Category.FIRE, life_safety=True, steps=True, reach=(0, 1.1),
+             conversions=_RATIO),
+    Quantity("fire_score", Kind.CAMERA, "1", 0, 1, Category.FIRE, life_safety=True, steps=True, reach=(0, 1.1),
+             conversions=_RATIO),
     Quantity("intrusion_score", Kind.CAMERA, "1", 0, 1, Category.INTRUSION, steps=True, conversions=_RATIO),
     # building
     Quantity("door_open", Kind.BUILDING, "1", 0, 1, Category.INTRUSION, steps=True),
-    Quantity("help_button", Kind.BUILDING, "1", 0, 1, Category.CARE, life_safety=True, steps=True),
+    Quantity("help_button", Kind.BUILDING, "1", 0, 1, Category.CARE, life_safety=True, steps=True,
+             reach=(0, 255)),  # some send how often it was pressed
     Quantity("activity", Kind.BUILDING, "1", 0, 10_000, Category.CARE, steps=True, conversions=_COUNT),
     Quantity("current", Kind.BUILDING, "A", 0, 2000, Category.ELECTRICAL,
              conversions=MappingProxyType({"mA": (0.001, 0.0)})),

@@ -6,6 +6,7 @@ import numpy as np
 
 from config.city import City
 from config.clock import US_PER_SECOND
+from config.limits import Side
 from config.quantities import QUANTITIES
 from config.settings import IngestSettings
 from ingest.model import Bools, Float64s, Int32s, Int64s, Quality, Uint8s
@@ -52,6 +53,24 @@ class UnitTable:
         with np.errstate(over="ignore"):  # an infinite result is out of every range
             kept: Float64s = factor * value + self.offset[quantity, unit]
         return kept, known
+
+
+def reach_of(city: City) -> tuple[Float64s, Float64s]:
+    """The lowest and the highest value that is admitted of each sensor, shape (sensors,), in the kept unit.
+
+    Where a life is at stake an instrument beyond its scale must not fall silent: on the dangerous side of a limit what
+    it may still mean is admitted (and counts as the end of the physical range).
+    """
+    ends = np.empty((2, len(city.sensors)), np.float64)
+    for sensor in city.sensors:
+        measures = sensor.measures
+        low, high = measures.low, measures.high
+        if measures.life_safety and measures.reach is not None:
+            sides = {limit.side for limit in city.limits.of(sensor.id, sensor.quantity)}
+            low = measures.reach[0] if Side.LOW in sides else low
+            high = measures.reach[1] if Side.HIGH in sides else high
+        ends[:, sensor.index] = low, high
+    return ends[0], ends[1]
 
 
 def segments(sensor: Int32s) -> tuple[Int64s, Int64s]:

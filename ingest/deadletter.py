@@ -3,7 +3,7 @@
 A line holds one message and all that was refused of it::
 
     {"received": "2026-01-31T08:00:00.000Z", "topic": "...", "payload": "...", "refused": [
-        {"reason": "out_of_range", "found": "-40 %LEL", "expected": "-5 to 110 %LEL", "sensor": "gas-1"}]}
+        {"reason": "out_of_range", "found": "-40 %LEL", "expected": "-5 to 2000 %LEL", "sensor": "gas-1"}]}
 
 ``payload_base64`` stands in the place of ``payload`` where the bytes are not UTF-8.
 """

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from config.city import City
 from config.clock import isoformat
 from config.settings import IngestSettings, PayloadFormat, Subscription
-from ingest.admit import Recent, TimeRules, UnitTable, quality_of, repeats_within
+from ingest.admit import Recent, TimeRules, UnitTable, quality_of, reach_of, repeats_within
 from ingest.formats import FORMATS
 from ingest.formats.columns import Unread, shown
 from ingest.model import (
@@ -130,8 +130,9 @@ class Intake:
         quantities = [sensor.measures for sensor in city.sensors]
         self._low = np.array([quantity.low for quantity in quantities], np.float64)
         self._high = np.array([quantity.high for quantity in quantities], np.float64)
+        self._lowest, self._highest = reach_of(city)
         self._counters: Counter[str] = Counter(
-            {"messages": 0, "readings": 0, "admitted": 0, "refused": 0}
+            {"messages": 0, "readings": 0, "admitted": 0, "refused": 0, "clipped": 0}
             | {f"refused.{reason}": 0 for reason in RefusalReason}
             | dict.fromkeys(_QUALITY_NAMES.values(), 0)
         )
@@ -141,7 +142,8 @@ class Intake:
         """What became of everything so far.
 
         ``messages``; ``readings`` = ``admitted`` + ``refused`` (a message nobody can read counts as one reading);
-        ``refused.<reason>``; of the admitted ``late``, ``retained``, ``simulated``, ``doubtful``.
+        ``refused.<reason>``; of the admitted ``late``, ``retained``, ``simulated``, ``doubtful``; ``clipped``:
+        values beyond the physical range on the dangerous side of a limit, taken as its end.
         """
         return MappingProxyType(dict(self._counters))
 
@@ -205,7 +207,7 @@ class Intake:
         call.refuse(number, unread.reason, unread.found, unread.expected, sensor)
 
     def _converted(self, call: _Call, rows: _Rows) -> _Rows:
-        """Rows with values in the kept unit and within the physical range; the others refused."""
+        """Rows with values in the kept unit and within the physical range, clipped to it or refused."""
         unit = None
         if rows.units is not None:
             named = np.fromiter(map(self._codes.__getitem__, rows.units), np.int32, len(rows.units))
@@ -213,8 +215,11 @@ class Intake:
         kept, known = self._units.convert(rows.sensor, rows.given, unit)
         rows = _Rows(rows.message, rows.sensor, rows.event_us, kept, rows.given, rows.quality, rows.names, rows.units)
         rows = call.sift(rows, known, RefusalReason.WRONG_UNIT, self._explain_unit)
-        within = (rows.value >= self._low[rows.sensor]) & (rows.value <= self._high[rows.sensor])
-        return call.sift(rows, within, RefusalReason.OUT_OF_RANGE, self._explain_range)
+        within = (rows.value >= self._lowest[rows.sensor]) & (rows.value <= self._highest[rows.sensor])
+        rows = call.sift(rows, within, RefusalReason.OUT_OF_RANGE, self._explain_range)
+        clipped = np.clip(rows.value, self._low[rows.sensor], self._high[rows.sensor])
+        self._counters["clipped"] += int(np.count_nonzero(clipped != rows.value))
+        return replace(rows, value=clipped)
 
     def _timed(self, call: _Call, rows: _Rows, now_us: int) -> _Rows:
         """Rows whose device time is neither too far ahead nor too far back, with quality LATE where it is far back."""

@@ -21,7 +21,7 @@ class Quality(IntEnum):
     LATE = 1  # older than what is already known of the sensor, or back-filled: completes history, pages nobody
     RETAINED = 2  # replayed by the broker at subscription: what was, not what is
     SIMULATED = 3  # the device or its network says it is a drill
-    DOUBTFUL = 4  # the device itself says not to trust it (calibrating, over range, fault)
+    DOUBTFUL = 4  # the device itself says not to trust it (calibrating, fault)
 
 
 class RefusalReason(StrEnum):
@@ -58,7 +58,7 @@ class Refusal:
     """One reading, or one whole message, that was not admitted.
 
     sensor: index of the configured sensor it names, -1 where it names none. found, expected: in words for a
-    person ("-40 %LEL", "-5 to 110 %LEL"). payload: the original bytes.
+    person ("-40 %LEL", "-5 to 2000 %LEL"). payload: the original bytes.
     """
 
     reason: RefusalReason

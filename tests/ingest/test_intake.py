@@ -1,6 +1,7 @@
 """What becomes of messages: every broken payload is counted and named, every good reading admitted."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from config.limits import DEFAULT_LIMITS, Side, limit_table
 from config.settings import IngestSettings
 from ingest.intake import Intake
 from ingest.model import Admission, Message, Quality, Refusal, RefusalReason
-from tests.ingest.builders import NOW_S, NOW_US, SUBSCRIPTIONS, intake, message, senml, small_city
+from tests.ingest.builders import NOW_S, NOW_US, SUBSCRIPTIONS, city, intake, message, senml, sensor, small_city
 
 SECOND = 1_000_000
 R = RefusalReason
@@ -70,8 +72,8 @@ BROKEN: list[tuple[str, bytes, RefusalReason, str, str]] = [
     ("value of 400 digits", raw("9" * 400), R.NOT_A_NUMBER, "an integer of 1329 bits", "a finite number"),
     ("value a list", raw("[1,2]"), R.NOT_A_NUMBER, "a list of 2", "a finite number"),
     ("value an object", raw("{}"), R.NOT_A_NUMBER, "an object", "a finite number"),
-    ("below the range", raw("-40"), R.OUT_OF_RANGE, "-40 %LEL", "-5 to 110 %LEL"),
-    ("above the range", raw("1e300"), R.OUT_OF_RANGE, "1e+300 %LEL", "-5 to 110 %LEL"),
+    ("below the range", raw("-40"), R.OUT_OF_RANGE, "-40 %LEL", "-5 to 2000 %LEL"),
+    ("above the range", raw("1e300"), R.OUT_OF_RANGE, "1e+300 %LEL", "-5 to 2000 %LEL"),
     ("unit unknown", json.dumps(good(u="bananas")).encode(), R.WRONG_UNIT, '"bananas"', "ch4 in %LEL, %VOL"),
     ("unit of another quantity", json.dumps(good(u="mm")).encode(), R.WRONG_UNIT, '"mm"', "ch4 in %LEL, %VOL"),
     ("unit a number", json.dumps(good(u=5)).encode(), R.WRONG_UNIT, "5", "u as a text"),
@@ -229,8 +231,54 @@ def test_values_are_kept_in_the_quantitys_unit(
 
 
 def test_a_range_refusal_names_the_value_as_given_and_as_kept() -> None:
-    refusal = one_refusal(message(good(v=9, u="%VOL")))
-    assert (refusal.found, refusal.expected, refusal.sensor) == ("9 %VOL (180 %LEL)", "-5 to 110 %LEL", 0)
+    refusal = one_refusal(message(good(v=-2, u="%VOL")))
+    assert (refusal.found, refusal.expected, refusal.sensor) == ("-2 %VOL (-40 %LEL)", "-5 to 2000 %LEL", 0)
+
+
+BEYOND: list[tuple[str, float, float | None]] = [
+    ("ch4", 115, 115),
+    ("ch4", 1999, 1999),
+    ("ch4", 2100, 2000),
+    ("ch4", 2201, None),
+    ("ch4", 1e9, None),
+    ("ch4", -6, None),
+    ("co", 65_535, 2000),
+    ("co", 1_000_001, None),
+    ("co", -11, None),
+    ("h2s", 501, 500),
+    ("o2", -0.5, 0),
+    ("o2", 101, 100),
+    ("o2", -40, None),
+    ("smoke_score", 1.02, 1),
+    ("fire_score", 95, None),
+    ("help_button", 2, 1),
+    ("help_button", -1, None),
+    ("temperature", 86, None),
+    ("door_open", 2, None),
+]
+
+
+@pytest.mark.parametrize(("quantity", "value", "kept"), BEYOND)
+def test_a_value_beyond_the_scale_is_judged_where_a_life_may_depend_on_it(
+    quantity: str, value: float, kept: float | None
+) -> None:
+    chosen = Intake(city([sensor(0, "one", quantity)]), IngestSettings(), SUBSCRIPTIONS)
+    admission = admit(message(good("one", v=value)), into=chosen)
+    assert admission.batch.value.tolist() == ([] if kept is None else [kept])
+    assert admission.batch.quality.tolist() == [Quality.GOOD] * len(admission.batch)
+    assert [refusal.reason for refusal in admission.refused] == ([R.OUT_OF_RANGE] if kept is None else [])
+    assert chosen.counters["clipped"] == (kept is not None and kept != value)
+
+
+def test_beyond_the_scale_only_the_side_of_a_limit_is_dangerous() -> None:
+    only_low = replace(
+        city([sensor(0, "one", "o2")]),
+        limits=limit_table([limit for limit in DEFAULT_LIMITS if limit.side is Side.LOW]),
+    )
+    chosen = Intake(only_low, IngestSettings(), SUBSCRIPTIONS)
+    admission = admit(message([good("one", v=-0.5), good("one", v=101, t=NOW_S - 1)]), into=chosen)
+    assert admission.batch.value.tolist() == [0]
+    assert [refusal.found for refusal in admission.refused] == ["101 %VOL"]
 
 
 def test_a_repeated_reading_is_refused_in_the_batch_and_later() -> None:
