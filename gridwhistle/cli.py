@@ -22,7 +22,7 @@ from config.texts import text
 from config.vocabulary import Language
 from gridwhistle.daemon import daemon
 from gridwhistle.demo import DemoOptions, Stage, demo
-from gridwhistle.score import cases_of, keep_score, print_score
+from gridwhistle.score import cases_of, intervals_of, keep_score, print_score
 from sensors_sim import publish
 from sensors_sim.publish import run_simulation
 from sensors_sim.recordings.city_folder import make_city
@@ -274,15 +274,23 @@ def make_city_command(
 def score_command(
     data_dir: Annotated[Path, typer.Argument(help="The daemon's data_dir.")],
     truth: Annotated[Path, typer.Argument(help="Truth file of the simulation.")],
+    city: Annotated[Path, typer.Option("--city", help="Folder of the city's files that was simulated.")] = EXAMPLE,
     language: LanguageOption = Language.ZH,
 ) -> None:
     """Compare what the daemon opened with what really happened. Exit code 1 where anything is missed or wrong."""
     path = data_dir / "ledger.sqlite"
     if not path.exists():
         raise ConfigurationError(f"{path}: not found; expected the ledger of a daemon's data_dir")
+    happened = read_truth(truth)
+    simulated = load_city(city)
+    if simulated.version != happened.city:
+        raise ConfigurationError(
+            f"{truth}: city is {happened.city}, expected {simulated.version}, the version of {city}; name its folder"
+            " with --city"
+        )
     ledger = Ledger.open(f"sqlite:///{path.resolve()}")
     try:
-        score = keep_score(read_truth(truth), *cases_of(ledger))
+        score = keep_score(happened, *cases_of(ledger), intervals_of(simulated))
     finally:
         ledger.close()
     print_score(score, out if out.is_terminal else Console(width=WIDE), language)

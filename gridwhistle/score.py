@@ -1,6 +1,6 @@
 """Keep score: what the daemon opened against what really happened. Pure, but for the printing at the end."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -8,11 +8,18 @@ from rich.table import Table
 
 from alerting.ledger import Ledger
 from alerting.model import FaultTicket, GridEvent
+from config.city import City
 from config.clock import US_PER_SECOND
 from config.texts import text
 from config.vocabulary import Language
 from detectors.model import Nature
 from sensors_sim.truth import Episode, Fault, Truth
+
+GRACE_US = 30 * US_PER_SECOND
+"""On top of two readings of the slowest sensor: how much later than the truth's limit an event may be opened."""
+
+AFTERMATH_US = 15 * 60 * US_PER_SECOND
+"""A case that begins later than this after the end of an episode has another cause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +28,8 @@ class Found:
 
     kind: a Category of the world or a FaultKind of a sensor, which bears the name of its Condition. sensors: ids of all
     that could see it. opened: codes of the cases opened for it, the first one first. delay_s: from its first effect to
-    the first case. right_person, right_category: of the first case. expected, called: who should have been, who was.
+    the first case. right_person, right_category, in_time, grave_enough: of the first case, the last two true where the
+    truth sets no limit. expected, called: who should have been, who was.
     """
 
     kind: str
@@ -32,64 +40,102 @@ class Found:
     right_category: bool
     expected: str
     called: str
+    in_time: bool = True
+    grave_enough: bool = True
 
     @property
     def right(self) -> bool:
-        """Exactly one case, for the right person, under the right name."""
-        return len(self.opened) == 1 and self.right_person and self.right_category
+        """Exactly one case, for the right person, under the right name, in time and no milder than it was."""
+        whole = self.right_person and self.right_category and self.in_time and self.grave_enough
+        return len(self.opened) == 1 and whole
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """What was found, and what was opened for nothing (codes with the sensors that spoke)."""
+    """What was found, and what was opened for nothing (codes with the sensors that spoke).
+
+    false_alarms: code of a right case, and the sensor whose alarm joined it though nothing happened to it.
+    """
 
     episodes: tuple[Found, ...]
     faults: tuple[Found, ...]
     false_events: tuple[tuple[str, str], ...]
     false_tickets: tuple[tuple[str, str], ...]
+    false_alarms: tuple[tuple[str, str], ...] = ()
 
     @property
     def perfect(self) -> bool:
-        """Everything found once and told to the right person, and nothing else opened."""
+        """Everything found once and told to the right person, and nothing else opened or raised."""
         return all(found.right for found in (*self.episodes, *self.faults)) and not (
-            self.false_events or self.false_tickets
+            self.false_events or self.false_tickets or self.false_alarms
         )
 
 
-def keep_score(truth: Truth, events: Sequence[GridEvent], tickets: Sequence[FaultTicket]) -> Score:
+def keep_score(
+    truth: Truth, events: Sequence[GridEvent], tickets: Sequence[FaultTicket], intervals: Mapping[str, float]
+) -> Score:
     """Match cases (with their alarms) to the truth by sensor and time.
 
     A case belongs to an episode or fault when one of its alarms sits on a sensor that could see it and began no
-    earlier than it did; the right person is the one on duty where the sensor stands that spoke first. A grid event
-    for a broken sensor, or a ticket for a sensor that saw a real event, is false.
+    earlier than it did, nor AFTERMATH_US later than it ended; the right person is the one on duty where the sensor
+    stands that spoke first. It is in time within two readings of the slowest sensor over its limit (and GRACE_US) after
+    the truth's limit. A grid event for a broken sensor, or a ticket for a sensor that saw a real event, is false; so
+    is the alarm of a sensor that the truth does not name, inside an event that is right.
+
+    intervals: seconds between two readings of a sensor, by its id (see ``intervals_of``).
     """
     events = sorted(events, key=lambda event: event.id)
     tickets = sorted(tickets, key=lambda ticket: ticket.id)
     mine = {episode.name: [event for event in events if _belongs(event, episode)] for episode in truth.episodes}
     broken = {fault.sensor: [ticket for ticket in tickets if _speaks_of(ticket, fault)] for fault in truth.faults}
     matched_events = {event.id for found in mine.values() for event in found}
+    touched = truth.touched()
     matched_tickets = {ticket.id for found in broken.values() for ticket in found}
     return Score(
-        tuple(_episode_found(episode, mine[episode.name]) for episode in truth.episodes),
+        tuple(_episode_found(episode, mine[episode.name], intervals) for episode in truth.episodes),
         tuple(_fault_found(fault, broken[fault.sensor]) for fault in truth.faults),
         tuple((event.code, _sensors(event)) for event in events if event.id not in matched_events),
         tuple((ticket.code, ticket.sensor_id) for ticket in tickets if ticket.id not in matched_tickets),
+        tuple(
+            (event.code, sensor)
+            for event in events
+            if event.id in matched_events
+            for sensor in dict.fromkeys(alarm.sensor_id for alarm in event.alarms if alarm.nature in SAYS_SOMETHING)
+            if sensor not in touched
+        ),
     )
 
 
+def intervals_of(city: City) -> dict[str, float]:
+    """Seconds expected between two readings, by sensor id."""
+    return {sensor.id: sensor.interval_s for sensor in city.sensors}
+
+
+SAYS_SOMETHING = (Nature.EVENT, Nature.FAULT)
+
+
 def _belongs(event: GridEvent, episode: Episode) -> bool:
-    return any(alarm.sensor_id in episode.sensors and alarm.at_us >= episode.from_us for alarm in event.alarms)
+    seen = any(alarm.sensor_id in episode.sensors and alarm.at_us >= episode.from_us for alarm in event.alarms)
+    return seen and event.started_us <= episode.to_us + AFTERMATH_US
 
 
 def _speaks_of(ticket: FaultTicket, fault: Fault) -> bool:
-    return ticket.sensor_id == fault.sensor and ticket.opened_us >= fault.from_us
+    within = fault.from_us <= ticket.opened_us <= fault.to_us + AFTERMATH_US
+    return within and ticket.sensor_id == fault.sensor
+
+
+def _in_time(event: GridEvent, episode: Episode, intervals: Mapping[str, float]) -> bool:
+    if episode.limit_us is None:
+        return True
+    slowest_s = max((intervals[sensor] for sensor in episode.over_limit), default=0.0)
+    return event.opened_us <= episode.limit_us + int(2 * slowest_s * US_PER_SECOND) + GRACE_US
 
 
 def _sensors(case: GridEvent) -> str:
     return ", ".join(dict.fromkeys(alarm.sensor_id for alarm in case.alarms))
 
 
-def _episode_found(episode: Episode, events: Sequence[GridEvent]) -> Found:
+def _episode_found(episode: Episode, events: Sequence[GridEvent], intervals: Mapping[str, float]) -> Found:
     first = events[0] if events else None
     expected = episode.responsible
     if first is not None:
@@ -103,6 +149,8 @@ def _episode_found(episode: Episode, events: Sequence[GridEvent]) -> Found:
         right_category=first is not None and first.category is episode.category,
         expected=expected or "",
         called=first.responsible.worker if first else "",
+        in_time=first is not None and _in_time(first, episode, intervals),
+        grave_enough=first is not None and (episode.severity is None or first.severity <= episode.severity),
     )
 
 
@@ -161,6 +209,10 @@ def print_score(score: Score, console: Console, language: Language) -> None:
             say("right" if found.right else "missed" if not found.opened else "wrong"),
         )
     console.print(table)
-    for key, false in (("false_events", score.false_events), ("false_tickets", score.false_tickets)):
+    for key, false in (
+        ("false_events", score.false_events),
+        ("false_tickets", score.false_tickets),
+        ("false_alarms", score.false_alarms),
+    ):
         console.print(f"{say(key)}: {len(false)}" + "".join(f"\n  {code}: {sensors}" for code, sensors in false))
     console.print(say("perfect" if score.perfect else "imperfect"))

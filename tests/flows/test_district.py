@@ -9,7 +9,7 @@ import aiomqtt
 from config.city_files import EXAMPLE, load_city
 from config.vocabulary import Category
 from gridwhistle.daemon import daemon
-from gridwhistle.score import cases_of, keep_score
+from gridwhistle.score import cases_of, intervals_of, keep_score
 from sensors_sim.publish import run_simulation
 from tests.support.daemon import PATIENCE_S, eventually, flow_settings, settled
 from tests.support.servers import mosquitto
@@ -41,7 +41,7 @@ async def test_everything_scripted_is_found_once_and_told_to_the_right_person_an
                     told.add(str(message.topic).removeprefix("gridwhistle/notify/"))
             stored = running.store.count()
 
-    score = keep_score(result.truth, events, tickets)
+    score = keep_score(result.truth, events, tickets, intervals_of(city))
     assert score.perfect, score
     assert {found.kind for found in score.episodes} >= {
         Category.GAS_LEAK,

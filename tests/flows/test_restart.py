@@ -10,7 +10,7 @@ import pytest
 
 from alerting.ledger import Ledger
 from config.city_files import EXAMPLE, load_city
-from gridwhistle.score import cases_of, keep_score
+from gridwhistle.score import cases_of, intervals_of, keep_score
 from sensors_sim.publish import Progress, run_simulation
 from tests.support.daemon import DaemonProcess, eventually
 from tests.support.servers import Server, mosquitto
@@ -90,7 +90,7 @@ async def test_life_goes_on_with_the_same_cases_after(tmp_path: Path, disturb: D
     ledger.close()
     assert before, "something was open when life was disturbed"
     assert before <= {event.code for event in events}
-    score = keep_score(result.truth, events, tickets)
+    score = keep_score(result.truth, events, tickets, intervals_of(city))
     assert all(len(found.opened) == 1 for found in score.episodes), score
     assert not score.false_events, score
     assert not score.false_tickets, score

@@ -32,6 +32,8 @@ EPISODE = Episode(
 )
 FAULT = Fault(FaultKind.STUCK, "env-1", 113.0, 28.0, "g1", 300, 900, "m1")
 TRUTH = Truth("city", 7, 0, 1000, (EPISODE,), (FAULT,))
+INTERVALS = {"gas-1": 10.0, "gas-2": 60.0, "env-1": 60.0}
+SECOND_US = 1_000_000
 
 
 def alarm(sensor: str, condition: Condition, at_us: int) -> Alarm:
@@ -99,44 +101,83 @@ def ticket(sensor: str, opened_us: int, condition: Condition = Condition.STUCK) 
 
 
 def test_everything_found_once_by_the_right_people_is_perfect() -> None:
-    score = keep_score(TRUTH, [event(1, "gas-2", 250)], [ticket("env-1", 400)])
+    score = keep_score(TRUTH, [event(1, "gas-2", 250)], [ticket("env-1", 400)], INTERVALS)
     assert score.perfect
     assert score.episodes[0].delay_s == 150 / 1e6
 
 
 def test_a_second_event_for_one_cause_is_not_right() -> None:
-    score = keep_score(TRUTH, [event(1, "gas-1", 250), event(2, "gas-2", 260)], [ticket("env-1", 400)])
+    score = keep_score(TRUTH, [event(1, "gas-1", 250), event(2, "gas-2", 260)], [ticket("env-1", 400)], INTERVALS)
     assert not score.perfect
     assert score.episodes[0].opened == ("GW-1", "GW-2")
 
 
 def test_the_wrong_person_or_category_is_not_right() -> None:
-    assert not keep_score(TRUTH, [event(1, "gas-1", 250, worker="w2")], [ticket("env-1", 400)]).perfect
+    assert not keep_score(TRUTH, [event(1, "gas-1", 250, worker="w2")], [ticket("env-1", 400)], INTERVALS).perfect
     wrong = event(1, "gas-1", 250, category=Category.NOISE)
-    assert not keep_score(TRUTH, [wrong], [ticket("env-1", 400)]).perfect
+    assert not keep_score(TRUTH, [wrong], [ticket("env-1", 400)], INTERVALS).perfect
 
 
 def test_nothing_opened_is_missed() -> None:
-    score = keep_score(TRUTH, [], [])
+    score = keep_score(TRUTH, [], [], INTERVALS)
     assert not score.perfect
     assert [found.opened for found in (*score.episodes, *score.faults)] == [(), ()]
 
 
 def test_an_event_before_its_cause_or_on_another_sensor_is_false() -> None:
-    score = keep_score(TRUTH, [event(1, "gas-1", 50), event(2, "gas-9", 250)], [ticket("env-1", 400)])
+    score = keep_score(TRUTH, [event(1, "gas-1", 50), event(2, "gas-9", 250)], [ticket("env-1", 400)], INTERVALS)
     assert [code for code, _ in score.false_events] == ["GW-1", "GW-2"]
 
 
 def test_a_grid_event_for_a_broken_sensor_and_a_ticket_for_a_good_one_are_false() -> None:
-    score = keep_score(TRUTH, [event(1, "gas-1", 250), event(2, "env-1", 400)], [ticket("gas-1", 250)])
+    score = keep_score(TRUTH, [event(1, "gas-1", 250), event(2, "env-1", 400)], [ticket("gas-1", 250)], INTERVALS)
     assert [code for code, _ in score.false_events] == ["GW-2"]
     assert [sensor for _, sensor in score.false_tickets] == ["gas-1"]
 
 
 def test_a_ticket_under_the_wrong_name_is_not_right() -> None:
-    score = keep_score(TRUTH, [event(1, "gas-1", 250)], [ticket("env-1", 400, Condition.SILENT)])
+    score = keep_score(TRUTH, [event(1, "gas-1", 250)], [ticket("env-1", 400, Condition.SILENT)], INTERVALS)
     assert not score.faults[0].right_category
     assert not replace(score, episodes=()).perfect
+
+
+def test_an_event_later_than_two_readings_and_a_half_minute_after_the_limit_is_not_right() -> None:
+    episode = replace(EPISODE, to_us=900 * SECOND_US)
+    truth = replace(TRUTH, end_us=1000 * SECOND_US, episodes=(episode,))
+    latest_us = 200 + 2 * 10 * SECOND_US + 30 * SECOND_US  # of gas-1, which alone is over its limit
+    for opened_us, right in ((latest_us, True), (latest_us + 1, False)):
+        score = keep_score(truth, [event(1, "gas-1", opened_us)], [], INTERVALS)
+        assert score.episodes[0].right is right
+    without_limit = replace(truth, episodes=(replace(episode, limit_us=None, over_limit=()),))
+    assert keep_score(without_limit, [event(1, "gas-1", latest_us + 1)], [], INTERVALS).episodes[0].right
+
+
+def test_an_event_milder_than_what_happened_is_not_right_and_a_graver_one_is() -> None:
+    for severity, right in ((Severity.LARGER, False), (Severity.MAJOR, True), (Severity.EXTREME, True)):
+        score = keep_score(TRUTH, [replace(event(1, "gas-1", 250), severity=severity)], [], INTERVALS)
+        assert score.episodes[0].right is right
+    unknown = replace(TRUTH, episodes=(replace(EPISODE, severity=None),))
+    mild = replace(event(1, "gas-1", 250), severity=Severity.GENERAL)
+    assert keep_score(unknown, [mild], [], INTERVALS).episodes[0].right
+
+
+@pytest.mark.parametrize(("nature", "false"), [(Nature.EVENT, True), (Nature.FAULT, True), (Nature.UNKNOWN, False)])
+def test_an_alarm_of_an_untouched_sensor_inside_a_right_event_is_false(nature: Nature, *, false: bool) -> None:
+    right = event(1, "gas-1", 250)
+    joined = replace(alarm("gas-9", Condition.HIGH, 260), nature=nature)
+    score = keep_score(TRUTH, [replace(right, alarms=(*right.alarms, joined))], [ticket("env-1", 400)], INTERVALS)
+    assert score.false_alarms == ((("GW-1", "gas-9"),) if false else ())
+    assert score.perfect is not false
+
+
+def test_a_case_that_began_long_after_the_end_of_an_episode_has_another_cause() -> None:
+    last_us = 900 + 15 * 60 * SECOND_US
+    truth = replace(TRUTH, episodes=(replace(EPISODE, limit_us=None),))
+    score = keep_score(truth, [event(1, "gas-1", last_us)], [ticket("env-1", last_us)], INTERVALS)
+    assert score.perfect
+    score = keep_score(truth, [event(1, "gas-1", last_us + 1)], [ticket("env-1", last_us + 1)], INTERVALS)
+    assert [found.opened for found in (*score.episodes, *score.faults)] == [(), ()]
+    assert len(score.false_events) == len(score.false_tickets) == 1
 
 
 @pytest.mark.parametrize(
@@ -150,7 +191,7 @@ def test_the_score_is_printed_in_the_words_of_the_language(
     language: Language, leak: list[str], fault: list[str]
 ) -> None:
     page = io.StringIO()
-    score = keep_score(TRUTH, [event(1, "gas-1", 250)], [])
+    score = keep_score(TRUTH, [event(1, "gas-1", 250)], [], INTERVALS)
     print_score(score, Console(file=page, width=160), language)
     rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in page.getvalue().splitlines()]
     assert [row[:3] for row in rows if row[0].endswith("+1")] == [[*leak, "GW-1"]]
