@@ -11,6 +11,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.staticfiles import StaticFiles
 
 from dashboard_api import problems
+from dashboard_api.bodies import BodyLimit
 from dashboard_api.headers import SecurityHeaders
 from dashboard_api.live import LiveFeed
 from dashboard_api.ports import Ports
@@ -62,6 +63,7 @@ def create_app(ports: Ports) -> FastAPI:
     app.add_api_route("/", _page, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_middleware(GZipMiddleware, minimum_size=1024)
+    app.add_middleware(BodyLimit)
     app.add_middleware(SecurityHeaders)
     app.openapi = _described(app)  # type: ignore[method-assign]  # FastAPI's documented way to extend the schema
     return app

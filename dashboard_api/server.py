@@ -13,6 +13,9 @@ from config.settings import DashboardSettings
 from dashboard_api.live import LiveFeed
 
 GRACE_S = 5
+CONNECTIONS = 512
+"""Open at once, live feeds counted: a hundred desks of one feed and some requests each, well below the 1,024 files that
+a process may have open on most systems. Whoever comes on top is answered 503 at once."""
 
 
 class _Server(uvicorn.Server):
@@ -60,6 +63,7 @@ async def serve(app: FastAPI, settings: DashboardSettings) -> AsyncIterator[str]
         server_header=False,
         timeout_graceful_shutdown=GRACE_S,
         timeout_keep_alive=30,
+        limit_concurrency=CONNECTIONS,
     )
     server = _Server(config)
     task = asyncio.create_task(server.serve(sockets=[listener]), name="dashboard")

@@ -10,7 +10,7 @@ from dashboard_api.problems import responses
 
 SIGNED_IN = responses(HTTPStatus.UNAUTHORIZED, HTTPStatus.UNPROCESSABLE_ENTITY)
 FOUND = SIGNED_IN | responses(HTTPStatus.NOT_FOUND)
-CHANGE = FOUND | responses(HTTPStatus.FORBIDDEN, HTTPStatus.CONFLICT)
+CHANGE = FOUND | responses(HTTPStatus.FORBIDDEN, HTTPStatus.CONFLICT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
 
 LARGEST_ID = 2**63 - 1
 

@@ -22,7 +22,7 @@ from dashboard_api.schemas.world import Session, SignIn
 
 router = APIRouter(prefix="/session", tags=["session"])
 
-_SIGN_IN = SIGNED_IN | responses(HTTPStatus.FORBIDDEN)
+_SIGN_IN = SIGNED_IN | responses(HTTPStatus.FORBIDDEN, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
 
 
 @router.post("", operation_id="signIn", responses=_SIGN_IN)

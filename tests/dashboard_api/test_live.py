@@ -3,7 +3,7 @@ import json
 import signal
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import httpx
@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from alerting.model import Action
 from config.errors import ConfigurationError
 from config.settings import DashboardSettings
-from dashboard_api import live
+from dashboard_api import live, server
 from dashboard_api.server import serve
 from tests.support.dashboard import ACCOUNT, PASSWORD, Desk
 
@@ -192,3 +192,24 @@ async def test_the_process_keeps_its_own_signal_handlers(app: FastAPI) -> None:
     before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
     async with serve(app, DashboardSettings(port=0)):
         assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
+
+
+async def test_a_full_house_refuses_more_at_once_and_has_room_again_when_feeds_end(
+    app: FastAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "CONNECTIONS", 4)
+    async with AsyncExitStack() as stack:
+        url = await stack.enter_async_context(serve(app, DashboardSettings(port=0)))
+        client = await stack.enter_async_context(httpx.AsyncClient(base_url=url, timeout=PATIENCE_S))
+        answer = await client.post("/api/v1/session", json={"name": ACCOUNT, "password": PASSWORD, "token": True})
+        client.headers["Authorization"] = f"Bearer {answer.json()['token']}"
+        async with AsyncExitStack() as feeds:
+            streams = [await feeds.enter_async_context(listening(client)) for _ in range(3)]
+            for stream in streams:
+                await take(stream, 1)
+            assert (await client.get("/healthz", headers={"Connection": "close"})).status_code == 503
+            assert app.state.live.readers == 3
+        async with asyncio.timeout(PATIENCE_S):
+            while app.state.live.readers:
+                await asyncio.sleep(0)
+        assert (await client.get("/healthz")).status_code == 200
