@@ -45,6 +45,10 @@ def _sensor(city: City, sensor_id: str) -> Sensor | None:
     return None if index is None else city.sensors[index]
 
 
+def _param(value: str | float | int | None) -> str | float | int | None:
+    return finite(value) if isinstance(value, float) else value
+
+
 def alarm(city: City, one: Alarm) -> AlarmOut:
     """An alarm with the unit and place of its sensor (the bare id where the city no longer has it)."""
     sensor = _sensor(city, one.sensor_id)
@@ -72,7 +76,7 @@ def alarm(city: City, one: Alarm) -> AlarmOut:
         detector=one.detector,
         reason=ReasonOut(
             key=one.reason.key,
-            params=dict(one.reason.params),
+            params={name: _param(value) for name, value in one.reason.params.items()},
             text=Names.of(reason_text(one.reason, sensor.quantity if sensor else "")),
         ),
         event=one.event_id,

@@ -110,14 +110,17 @@ class ReasonOut(Wire):
     """Why: the key into the tables of messages, what was filled in, and the text in both languages."""
 
     key: str
-    params: dict[str, str | float | int]
+    params: dict[str, str | float | int | None]
     text: Names
 
     model_config = example(**_REASON)
 
 
 class AlarmOut(Wire):
-    """The state of one condition on one sensor. Values are in ``unit``; null where there is no such bound."""
+    """The state of one condition on one sensor. Values are in ``unit``; null where there is no such bound.
+
+    value, the expected range, score and reason are those of the reading that made it as grave as it got.
+    """
 
     id: int
     sensor: str
@@ -133,7 +136,9 @@ class AlarmOut(Wire):
     acknowledged_at: Time | None
     acknowledged_by: str | None
     since: Time = Field(description="time of the first reading that speaks of it, by the device's clock")
-    decided_by_reading_at: Time = Field(description="time of the reading that decided, by the device's clock")
+    decided_by_reading_at: Time = Field(
+        description="time of the reading that made it as grave as it got, by the device's clock"
+    )
     value: float | None
     expected_low: float | None
     expected_high: float | None

@@ -1,11 +1,16 @@
+import json
+import math
+from dataclasses import replace
+
 import httpx
 import pytest
 
 from alerting.model import CENTRE
 from config.vocabulary import GridLevel, Severity
-from detectors.model import Phase
+from dashboard_api import views
+from detectors.model import Phase, Reason
 from ingest.model import ReadingBatch
-from tests.support.dashboard import ACCOUNT, START_US, Desk
+from tests.support.dashboard import ACCOUNT, START_US, Desk, verdict_of
 
 
 async def get(client: httpx.AsyncClient, path: str, **params: object) -> httpx.Response:
@@ -38,6 +43,34 @@ async def test_one_event_tells_what_where_who_why_and_what_was_done(client: http
     assert "31.2" in alarm["reason"]["text"]["zh"]
     assert "31.2" in alarm["reason"]["text"]["en"]
     assert {entry["action"] for entry in body["trail"]} >= {"alarm_raised", "event_opened"}
+
+
+@pytest.mark.parametrize("odd", [None, math.nan, math.inf, -math.inf])
+async def test_a_reason_may_lack_a_number(client: httpx.AsyncClient, desk: Desk, odd: float | None) -> None:
+    sensor = desk.sensor("ch4")
+    verdict = verdict_of(sensor, 31.2, Severity.MAJOR, START_US)
+    params = {**verdict.reason.params, "threshold": odd}
+    desk.say(replace(verdict, reason=Reason(verdict.reason.key, params)))  # type: ignore[arg-type]  # an older ledger's
+    event = desk.ledger.events(limit=1)[0]
+    for path in (f"/events/{event.id}", "/alarms"):
+        answer = await get(client, path)
+        assert answer.status_code == 200
+        body = answer.json()
+        [alarm] = body.get("alarms") or body["items"]
+        assert alarm["reason"]["params"]["threshold"] is None
+        assert alarm["reason"]["params"]["value"] == 31.2
+
+
+def test_numbers_that_json_cannot_hold_leave_as_null(desk: Desk) -> None:
+    """Also where the ledger keeps them: other ledgers than SQLite may hold infinite numbers."""
+    desk.alarm(desk.sensor("ch4"), 31.2)
+    [alarm] = desk.ledger.alarms()
+    params = {**alarm.reason.params, "high": math.inf, "low": -math.inf, "usual": math.nan, "none": None, "readings": 3}
+    odd = replace(alarm, value=math.nan, reason=Reason(alarm.reason.key, params))  # type: ignore[arg-type]  # as above
+    shown = json.loads(views.alarm(desk.city, odd).model_dump_json())
+    assert shown["value"] is None
+    nulls = dict.fromkeys(("high", "low", "usual", "none"))
+    assert shown["reason"]["params"] == {**alarm.reason.params, **nulls, "readings": 3}
 
 
 async def test_events_are_filtered_by_state_category_severity_and_grid(client: httpx.AsyncClient, desk: Desk) -> None:
