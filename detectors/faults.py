@@ -74,8 +74,10 @@ class Faults:
         noisy, spiking = state["noisy"][sensor], state["spiking"][sensor]
         now_spiking = np.where(spiking, spikes > SELDOM, spikes >= OFTEN)
         ratio = present / scale
-        now_noisy = np.where(noisy, ratio > TAME, ready & (ratio >= WILD) & ~now_spiking)
-        weight = np.where(now_noisy | now_spiking | spike, SLOW / 10, np.maximum(SLOW, 1 / (seen + 1.0)))
+        now_noisy = np.where(noisy, ~ready | (ratio > TAME), ready & (ratio >= WILD) & ~now_spiking)
+        # While nothing is known of the sensor everything teaches, or what was adopted could never be seen to end.
+        settled = np.where(now_noisy | now_spiking | spike, SLOW / 10, np.maximum(SLOW, 1 / (seen + 1.0)))
+        weight = np.where(ready, settled, 1 / (seen + 1.0))
         state["usual"][sensor] = usual + weight * (np.minimum(change, np.where(ready, 4 * scale, np.inf)) - usual)
         state["present"][sensor], state["seen"][sensor] = present, np.minimum(seen + 1, 1_000_000)
         state["before"][sensor], state["spikes"][sensor] = previous, spikes
@@ -126,7 +128,7 @@ class Faults:
                 yield int(sensor), condition
 
     def adopt(self, state: Columns, sensor: int, condition: Condition) -> bool:
-        """See Detector.adopt. It ends when the scatter or the count of spikes is small again."""
+        """See Detector.adopt. It ends when scatter or count of spikes is small and enough was seen to know that."""
         if condition not in self.conditions or not self._judged[sensor]:
             return False
         state[condition.value][sensor] = True

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from detectors.engine import Engine
-from detectors.faults import Faults
+from detectors.faults import GRACE, Faults
 from detectors.model import Condition, Nature, Phase, Verdict
-from tests.detectors.build import city, feed
+from tests.detectors.build import START_US, city, feed
 
 RNG = np.random.default_rng
 
@@ -61,3 +61,16 @@ def test_an_adopted_one_ends_when_the_sensor_is_calm(condition: Condition) -> No
     engine.adopt([(0, condition)])
     verdicts = feed(engine, [RNG(5).normal(20, 0.1, 300).tolist()])
     assert [(v.condition, v.phase) for v in verdicts] == [(condition, Phase.CLEARED)]
+
+
+@pytest.mark.parametrize("condition", [Condition.SPIKING, Condition.NOISY])
+@pytest.mark.parametrize(("quantity", "scatter"), [("tilt", 0.5), ("water_level", 0.1), ("noise", 10), ("crack", 0.2)])
+def test_an_adopted_one_ends_at_a_sensor_that_is_livelier_than_its_accuracy(
+    condition: Condition, quantity: str, scatter: float
+) -> None:
+    town = city([quantity])
+    engine = Engine(town, [Faults(town)])
+    engine.adopt([(0, condition)])
+    verdicts = feed(engine, [(50 * scatter + scatter * RNG(1).normal(size=1000)).tolist()])
+    assert [(v.condition, v.phase) for v in verdicts] == [(condition, Phase.CLEARED)]
+    assert GRACE <= (verdicts[0].at_us - START_US) / 60e6 < 60
