@@ -18,8 +18,8 @@ class Quantity:
     so that kept = factor * given + offset. low, high: the physical range in the kept unit; a value outside
     cannot be true of any world and is refused. reach: what an instrument may still mean beyond that range, where
     a limit makes it dangerous: such a value counts as the end of the range. life_safety: alarms about it are never
-    held back by statistics. shared: neighbours see the same field, so a lonely deviation speaks against the sensor. steps: the value
-    may rest unchanged for long (a count, a score, a switch), so resting says nothing about the sensor.
+    held back by statistics. shared: neighbours see the same field, so a lonely deviation speaks against the sensor.
+    steps: the value may rest unchanged for long (a count, a score, a switch), so resting says nothing about the sensor.
     """
 
     name: str

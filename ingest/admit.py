@@ -14,6 +14,9 @@ from ingest.model import Bools, Float64s, Int32s, Int64s, Quality, Uint8s
 REMEMBERED = 8
 """How many event times of a sensor are remembered to know a repeated reading by."""
 
+STEP_RUN = 5
+"""Readings in a row behind the newest, at the pace of life, after which the device's clock was put back."""
+
 _NEVER = np.iinfo(np.int64).min
 
 
@@ -88,27 +91,6 @@ def segments(sensor: Int32s) -> tuple[Int64s, Int64s]:
     return order, start
 
 
-def running_newest(sensor: Int32s, event_us: Int64s) -> Int64s:
-    """For each row the newest event time among the earlier rows of its sensor; the least int64 where none is.
-
-    >>> running_newest(np.array([1, 2, 1, 1]), np.array([50, 10, 40, 60])).tolist()[2:]
-    [50, 50]
-    """
-    order, start = segments(sensor)
-    # Ranks instead of times, shifted by group, make one running maximum serve all groups without overflow.
-    times, rank = np.unique(event_us[order], return_inverse=True)
-    shifted = rank + start * np.int64(len(sensor) + 1)
-    running = np.maximum.accumulate(shifted)
-    before = np.empty_like(running)
-    before[1:] = running[:-1]
-    first = start == np.arange(len(sensor))
-    before[first] = -1
-    newest_sorted = np.where(first, _NEVER, times[np.where(first, 0, before - start * (len(sensor) + 1))])
-    newest = np.empty(len(sensor), np.int64)
-    newest[order] = newest_sorted
-    return newest
-
-
 def repeats_within(sensor: Int32s, event_us: Int64s, value: Float64s | None = None) -> Bools:
     """Which rows repeat an earlier row's sensor and event time (and value, where given)."""
     keys = (event_us, sensor) if value is None else (value, event_us, sensor)
@@ -141,7 +123,7 @@ def earlier_at_once(sensor: Int32s, event_us: Int64s) -> Int64s:
 class Recent:
     """The newest reading of every sensor, and the last few, in order of receipt.
 
-    Memory: 16 * (REMEMBERED + 2) + 1 bytes per sensor. A repeat of something older than the last few is not known
+    Memory: 16 * (REMEMBERED + 2) + 26 bytes per sensor. A repeat of something older than the last few is not known
     here: it is older than the newest, so it is marked LATE and pages nobody, and the stores keep it once.
 
     Two readings of one sensor with one time and different values are no repeat: many devices count whole seconds, and
@@ -155,6 +137,9 @@ class Recent:
         self._times: Int64s = np.full((sensors, REMEMBERED), _NEVER, np.int64)  # as given
         self._values: Float64s = np.zeros((sensors, REMEMBERED), np.float64)
         self._next: Uint8s = np.zeros(sensors, np.uint8)
+        # Readings in a row behind the newest: how many, the event time of the last, and both times of the first.
+        self._run: Uint8s = np.zeros(sensors, np.uint8)
+        self._run_last_us, self._run_first_us, self._run_received_us = np.zeros((3, sensors), np.int64)
         self._adopted_us: Int64s = np.full(sensors, _NEVER, np.int64)  # as placed before a restart
         self._adopted_value: Float64s = np.full(sensors, np.nan, np.float64)
 
@@ -189,9 +174,51 @@ class Recent:
         return answer
 
     def older(self, sensor: Int32s, placed_us: Int64s) -> Bools:
-        """Which readings are older than the newest of their sensor, among those remembered and the rows before."""
-        answer: Bools = placed_us < np.maximum(self.newest[sensor], running_newest(sensor, placed_us))
+        """Which readings are older than the newest remembered of their sensor.
+
+        What came together is in order of event time, however it was sent: none of it is behind the rest.
+        """
+        answer: Bools = placed_us < self.newest[sensor]
         return answer
+
+    def stepped(self, sensor: Int32s, placed_us: Int64s, received_us: Int64s, older: Bools) -> Bools:
+        """Which of the older readings are no history, but the present of a device whose clock was put back.
+
+        Those from the STEP_RUN-th on of a run without a newer one between, as soon as their times advance as ours do
+        (within a factor of two): what a device sends of its past comes faster. The sensor's newest begins anew there.
+        """
+        self._run[sensor[~older]] = 0
+        answer = np.zeros(len(sensor), bool)
+        if not older.any():
+            return answer
+        begun: dict[int, int] = {}
+        for row in np.flatnonzero(older & ~np.isin(sensor, sensor[~older])).tolist():
+            one, event_us = int(sensor[row]), int(placed_us[row])
+            if one in begun:
+                answer[row] = event_us >= begun[one]
+            elif self._runs_on(one, event_us, int(received_us[row])):
+                begun[one] = event_us
+                answer[row] = True
+                self.newest[one] = self._newest_given[one] = event_us
+                self._adopted_us[one] = _NEVER
+                self._run[one] = 0
+        return answer
+
+    def _runs_on(self, one: int, event_us: int, received_us: int) -> bool:
+        """Note one more reading behind the newest; True where it shows that the clock was put back."""
+        if self._run[one] and event_us > self._run_last_us[one]:
+            self._run[one] += 1
+        else:
+            self._run[one] = 1
+        self._run_last_us[one] = event_us
+        if self._run[one] >= STEP_RUN:
+            ours, its = received_us - int(self._run_received_us[one]), event_us - int(self._run_first_us[one])
+            if its <= 2 * ours and ours <= 2 * its:
+                return True
+            self._run[one] = 1
+        if self._run[one] == 1:
+            self._run_first_us[one], self._run_received_us[one] = event_us, received_us
+        return False
 
     def remember(self, sensor: Int32s, event_us: Int64s, value: Float64s, placed_us: Int64s) -> None:
         """Take admitted readings into memory, in order of receipt."""

@@ -83,6 +83,7 @@ class _Call:
         self.messages = messages
         self.received_us = received_us
         self.refused: list[Refusal] = []
+        self.stepped: tuple[int, ...] = ()
 
     def refuse(self, number: int, reason: RefusalReason, found: str, expected: str, sensor: int = -1) -> None:
         """Note one refusal of the message with this position."""
@@ -132,7 +133,7 @@ class Intake:
         self._high = np.array([quantity.high for quantity in quantities], np.float64)
         self._lowest, self._highest = reach_of(city)
         self._counters: Counter[str] = Counter(
-            {"messages": 0, "readings": 0, "admitted": 0, "refused": 0, "clipped": 0}
+            {"messages": 0, "readings": 0, "admitted": 0, "refused": 0, "clipped": 0, "clock_steps": 0}
             | {f"refused.{reason}": 0 for reason in RefusalReason}
             | dict.fromkeys(_QUALITY_NAMES.values(), 0)
         )
@@ -143,7 +144,8 @@ class Intake:
 
         ``messages``; ``readings`` = ``admitted`` + ``refused`` (a message nobody can read counts as one reading);
         ``refused.<reason>``; of the admitted ``late``, ``retained``, ``simulated``, ``doubtful``; ``clipped``:
-        values beyond the physical range on the dangerous side of a limit, taken as its end.
+        values beyond the physical range on the dangerous side of a limit, taken as its end;
+        ``clock_steps``: times that a device was found to have put its clock back.
         """
         return MappingProxyType(dict(self._counters))
 
@@ -167,7 +169,7 @@ class Intake:
         rows = _joined(pieces)
         batch = ReadingBatch.empty() if rows is None else self._without_repeats(call, rows)
         self._count(call, batch)
-        return Admission(batch, tuple(call.refused))
+        return Admission(batch, tuple(call.refused), call.stepped)
 
     def _by_format(self, call: _Call) -> list[tuple[PayloadFormat, list[int]]]:
         groups: dict[PayloadFormat, list[int]] = {found: [] for found in FORMATS}
@@ -263,15 +265,26 @@ class Intake:
         placed_us = rows.event_us.copy()
         placed_us[live] = self._recent.placed(sensor, event_us, rows.value[live])
         older = np.zeros(len(rows.sensor), bool)
+        received_us = call.received_us[rows.message]
         older[live] = self._recent.older(sensor, placed_us[live])
+        self._step_back(call, live, older, rows, placed_us=placed_us, received_us=received_us)
         self._recent.remember(sensor, event_us, rows.value[live], placed_us[live])
         quality = np.where(older & (rows.quality == Quality.GOOD), np.uint8(Quality.LATE), rows.quality)
-        received_us = call.received_us[rows.message]
         return ReadingBatch(rows.sensor, placed_us, received_us, rows.value, quality.astype(np.uint8))
+
+    def _step_back(
+        self, call: _Call, live: Int64s, older: Bools, rows: _Rows, *, placed_us: Int64s, received_us: Int64s
+    ) -> None:
+        """Take readings of devices that put their clocks back from the older ones."""
+        near = live[(rows.quality[live] == Quality.GOOD) | ~older[live]]  # neither drills nor what is far back
+        back = near[self._recent.stepped(rows.sensor[near], placed_us[near], received_us[near], older[near])]
+        older[back] = False
+        call.stepped = tuple(np.unique(rows.sensor[back]).tolist())
 
     def _count(self, call: _Call, batch: ReadingBatch) -> None:
         counters = self._counters
         counters["messages"] += len(call.messages)
+        counters["clock_steps"] += len(call.stepped)
         counters["admitted"] += len(batch)
         counters["refused"] += len(call.refused)
         counters["readings"] += len(batch) + len(call.refused)

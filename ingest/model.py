@@ -124,10 +124,15 @@ class ReadingBatch:
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """What became of some messages."""
+    """What became of some messages.
+
+    stepped: sensors whose device was found to have put its clock back: their time begins anew with this batch, so that
+    whoever remembers their newest event time must forget it first.
+    """
 
     batch: ReadingBatch
     refused: Sequence[Refusal] = field(default_factory=tuple)
+    stepped: Sequence[int] = field(default_factory=tuple)
 
 
 @dataclass(frozen=True, slots=True)

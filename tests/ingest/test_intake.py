@@ -323,11 +323,52 @@ def test_the_last_few_readings_of_a_sensor_are_remembered() -> None:
 
 def test_a_reading_older_than_the_newest_of_its_sensor_is_late() -> None:
     chosen = intake()
-    batch = admit(message([good(t=NOW_S - 5), good(t=NOW_S - 7), good("air-1", t=NOW_S - 9)]), into=chosen).batch
-    assert batch.quality.tolist() == [Quality.GOOD, Quality.LATE, Quality.GOOD]
+    admit(message([good(t=NOW_S - 5), good("air-1", t=NOW_S - 9)]), into=chosen)
     later = admit(message([good(t=NOW_S - 6), good(t=NOW_S - 4)]), into=chosen).batch
     assert later.quality.tolist() == [Quality.LATE, Quality.GOOD]
-    assert chosen.counters["late"] == 2
+    assert chosen.counters["late"] == 1
+
+
+def test_a_press_that_its_release_overtook_is_not_late() -> None:
+    chosen = intake()
+    admit(message(good(v=0, t=NOW_S - 9)), into=chosen)
+    batch = admit(message(good(v=0, t=NOW_S - 1)), message(good(v=1, t=NOW_S - 2)), into=chosen).batch
+    assert batch.quality.tolist() == [Quality.GOOD, Quality.GOOD]
+
+
+def sent(chosen: Intake, t: float, at_s: float) -> Admission:
+    now_us = NOW_US + round(at_s * SECOND)
+    return chosen.admit([message(good(t=NOW_S + t), received_us=now_us)], now_us)
+
+
+def test_a_clock_that_was_put_back_begins_anew_with_the_fifth_reading() -> None:
+    chosen = intake()
+    sent(chosen, 100, 0)
+    found = [sent(chosen, second, second) for second in range(10, 80, 10)]
+    qualities = [int(one.batch.quality[0]) for one in found]
+    assert qualities == [Quality.LATE] * 4 + [Quality.GOOD] * 3
+    assert [tuple(one.stepped) for one in found] == [()] * 4 + [(0,)] + [()] * 2
+    assert chosen.counters["clock_steps"] == 1
+    assert sent(chosen, 65, 80).batch.quality.tolist() == [Quality.LATE]
+
+
+def test_a_clock_that_was_put_back_is_found_within_one_batch_too() -> None:
+    chosen = intake()
+    sent(chosen, 100, 0)
+    back = [message(good(t=NOW_S + second), received_us=NOW_US + second * SECOND) for second in range(10, 80, 10)]
+    admission = chosen.admit(back, NOW_US + 70 * SECOND)
+    assert admission.batch.quality.tolist() == [Quality.LATE] * 4 + [Quality.GOOD] * 3
+    assert tuple(admission.stepped) == (0,)
+
+
+def test_history_that_is_sent_later_is_no_clock_put_back() -> None:
+    chosen = intake()
+    sent(chosen, 0, 0)
+    in_a_burst = [sent(chosen, second, 1 + second / 1e6) for second in range(-200, -100, 10)]
+    among_live_ones = [sent(chosen, t, second) for second in range(10, 200, 10) for t in (second - 100, second)]
+    qualities = [int(one.batch.quality[0]) for one in (*in_a_burst, *among_live_ones[::2])]
+    assert set(qualities) == {Quality.LATE}
+    assert chosen.counters["clock_steps"] == 0
 
 
 @pytest.mark.parametrize(
@@ -491,7 +532,7 @@ def test_every_item_of_a_list_is_admitted_or_refused(items: list[dict[str, Any]]
     st.lists(st.tuples(st.integers(0, 3), st.integers(0, 6), st.integers(0, 2)), max_size=30),
     st.lists(st.integers(1, 7), min_size=1),
 )
-def test_repeats_and_lateness_are_the_same_however_readings_are_cut_into_batches(
+def test_repeats_and_places_are_the_same_however_readings_are_cut_into_batches(
     rows: list[tuple[int, int, int]], cuts: list[int]
 ) -> None:
     ids = ["gas-1", "air-1", "air-2", "crack-1"]
@@ -505,12 +546,13 @@ def test_repeats_and_lateness_are_the_same_however_readings_are_cut_into_batches
     while place < len(messages):
         step = cuts[place % len(cuts)]
         batch = pieces.admit(messages[place : place + step], NOW_US).batch
-        kept += np.column_stack([batch.sensor, batch.event_us, batch.quality]).tolist()
+        kept += np.column_stack([batch.sensor, batch.event_us]).tolist()
         place += step
     batch = at_once.batch
     if all(sum(one == other for other, _, _ in rows) <= 8 for one, _, _ in rows):  # what is remembered suffices
-        assert np.column_stack([batch.sensor, batch.event_us, batch.quality]).tolist() == kept
-        assert whole.counters == pieces.counters
+        assert np.column_stack([batch.sensor, batch.event_us]).tolist() == kept
+        assert whole.counters | {"late": 0} == pieces.counters | {"late": 0}
+    assert whole.counters["late"] == 0  # what came together is put in order
 
 
 NEVER = -1
