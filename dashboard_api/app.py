@@ -12,6 +12,7 @@ from starlette.staticfiles import StaticFiles
 
 from dashboard_api import problems
 from dashboard_api.bodies import BodyLimit
+from dashboard_api.charts import SeriesDoor
 from dashboard_api.headers import SecurityHeaders
 from dashboard_api.live import LiveFeed
 from dashboard_api.ports import Ports
@@ -38,7 +39,8 @@ _TAGS = [
 def create_app(ports: Ports) -> FastAPI:
     """The dashboard, plugged into the rooms below it. Has no side effects; ``dashboard_api.server`` runs it.
 
-    app.state: ports, and what is worked out once of the city (places, shapes, responsibility); live is the LiveFeed.
+    app.state: ports, and what is worked out once of the city (places, shapes, responsibility); live is the LiveFeed,
+    series the SeriesDoor.
     """
     app = FastAPI(
         title="gridwhistle",
@@ -51,6 +53,7 @@ def create_app(ports: Ports) -> FastAPI:
     )
     app.state.ports = ports
     app.state.live = LiveFeed(ports)
+    app.state.series = SeriesDoor()
     app.state.responsibility = grids.Responsibility(ports.city)
     app.state.places = sensors.Places(ports.city)
     app.state.shapes = grids.shapes(ports.city)

@@ -45,7 +45,7 @@ def _sensor(city: City, sensor_id: str) -> Sensor | None:
     return None if index is None else city.sensors[index]
 
 
-def _param(value: str | float | int | None) -> str | float | int | None:
+def _param(value: str | float | None) -> str | float | None:
     return finite(value) if isinstance(value, float) else value
 
 

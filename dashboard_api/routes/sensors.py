@@ -12,7 +12,8 @@ from config.city import City, Sensor
 from config.clock import from_datetime, isoformat
 from dashboard_api import views
 from dashboard_api.auth import PortsDep, VisitorDep
-from dashboard_api.problems import ProblemError, not_found
+from dashboard_api.charts import SeriesDoor
+from dashboard_api.problems import ProblemError, not_found, responses
 from dashboard_api.routes.common import FOUND, SIGNED_IN
 from dashboard_api.schemas.world import SensorDetail, SensorPage, SeriesOut
 
@@ -67,8 +68,13 @@ async def list_sensors(
 
 
 # A sensor id may hold slashes (SenML names often do), so the longer path stands first.
-@router.get("/{sensor_id:path}/readings", operation_id="listReadings", responses=FOUND)
+@router.get(
+    "/{sensor_id:path}/readings",
+    operation_id="listReadings",
+    responses=FOUND | responses(HTTPStatus.SERVICE_UNAVAILABLE),
+)
 async def list_readings(
+    request: Request,
     ports: PortsDep,
     _: VisitorDep,
     sensor_id: str,
@@ -81,7 +87,8 @@ async def list_readings(
     from_us, to_us = from_datetime(start), from_datetime(end)
     if from_us >= to_us:
         raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", "from must be earlier than to")
-    series = await ports.readings.series(sensor.index, from_us, to_us, max_points)
+    door: SeriesDoor = request.app.state.series
+    series = await door.read(ports.readings, sensor.index, from_us, to_us, max_points)
     return SeriesOut(
         sensor=sensor.id,
         quantity=sensor.quantity,
