@@ -11,14 +11,19 @@ from typing import Any
 from sqlalchemy import func, select
 
 from alerting import tables
+from alerting.events import Left
 from alerting.ledger import Ledger
 from alerting.model import Action, TrailEntry
 from alerting.push import fill
 from config.texts import both, number
 from config.vocabulary import LocalText, Severity
 
-BY_ITSELF = "stayed_over"
-"""Why a ticket was closed by nobody."""
+_BY_ITSELF = {
+    (Action.TICKET_CLOSED, "stayed_over"): "ticket_closed_by_itself",
+    (Action.EVENT_ASSIGNED, Left.OFF_DUTY.value): "event_passed_on",
+    (Action.EVENT_ASSIGNED, Left.GONE.value): "event_passed_on",
+}
+"""What has other words, by why it happened: nobody did it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +50,9 @@ def check(ledger: Ledger) -> TrailCheck:
 
 def describe(entry: TrailEntry) -> LocalText:
     """What happened, in both languages."""
-    key = f"trail.{entry.action.value}"
-    if entry.action is Action.TICKET_CLOSED and entry.detail.get("why") == BY_ITSELF:
-        key = "trail.ticket_closed_by_itself"
-    return fill(key, **_words(entry))
+    why = entry.detail.get("why")
+    own = _BY_ITSELF.get((entry.action, why)) if isinstance(why, str) else None
+    return fill(f"trail.{own or entry.action.value}", **_words(entry))
 
 
 def _words(entry: TrailEntry) -> dict[str, object]:

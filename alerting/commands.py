@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any
 
 from alerting import alarms, events, tables
 from alerting.events import Answer
@@ -21,6 +20,7 @@ from alerting.model import (
 )
 from alerting.push import Cause, event_push
 from alerting.responsible import Duty
+from alerting.rows import person_of
 from alerting.transaction import Transaction
 from alerting.work import put_into_outbox
 from config.city import City
@@ -124,8 +124,8 @@ class Commands:
                 at_us=now_us,
                 actor=actor,
                 code=event.code,
-                before=_who(event.state, event.responsible),
-                after=_who(EventState.DISPATCHED, person),
+                before=person_of(event.state, event.responsible),
+                after=person_of(EventState.DISPATCHED, person),
             )
             after = _event_after(transaction, event_id)
             payload = event_push(Cause.EVENT_ASSIGNED, after, _gravest(after.alarms), self._city)
@@ -317,7 +317,3 @@ def _acknowledge_alarms(transaction: Transaction, standing: tuple[Alarm, ...], a
 def _gravest(standing: tuple[Alarm, ...]) -> Alarm | None:
     """The alarm that a push speaks of: a standing one before a cleared one, the gravest first."""
     return min(standing, key=lambda alarm: (alarm.cleared_us is not None, alarm.severity, alarm.id), default=None)
-
-
-def _who(state: EventState, person: Responsible) -> dict[str, Any]:
-    return {"state": state, "worker": person.worker, "name": {"zh": person.name.zh, "en": person.name.en}}

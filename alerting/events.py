@@ -33,6 +33,26 @@ class Tell(StrEnum):
     NOT = "not"
 
 
+class Left(StrEnum):
+    """Why an event passes from the person who had it to who is on duty now."""
+
+    NOT = "not"  # it stays where it is
+    GONE = "gone"  # they are no longer in the city
+    OFF_DUTY = "off_duty"
+
+
+def left(event: GridEvent, line_now: tuple[Responsible, ...], *, known: bool) -> Left:
+    """Whether the responsible person has left. line_now: who is on duty. known: whether they are in the city at all.
+
+    Whoever accepted an event keeps it after their hours.
+    """
+    if not known:
+        return Left.GONE
+    if event.state is EventState.ACCEPTED or any(one.worker == event.responsible.worker for one in line_now):
+        return Left.NOT
+    return Left.OFF_DUTY
+
+
 class Answer(StrEnum):
     """What a command, or the end of the alarms, does to a case, and why."""
 

@@ -10,7 +10,7 @@ from functools import cached_property
 
 import shapely
 
-from alerting.model import CENTRE, Responsible
+from alerting.model import CENTRE, GridEvent, Responsible
 from config.city import City, Grid, Shift
 from config.clock import to_datetime
 from config.texts import both
@@ -27,6 +27,8 @@ class Duty:
         self._city = city
         self._shifts: dict[str, list[Shift]] = {}
         for shift in city.roster:
+            if shift.worker not in city.workers:
+                continue  # nobody can be called who has no name and no channel
             self._shifts.setdefault(shift.grid, []).append(shift)
         for shifts in self._shifts.values():
             shifts.sort(key=lambda shift: shift.role.rank)
@@ -42,7 +44,7 @@ class Duty:
         """Who is responsible at a place and time (wall time), then who is next in line; never empty.
 
         category: what a grid event is about; None for a fault ticket, whose line is made of maintenance people:
-        those on duty, then those off duty. Raises KeyError for an unknown grid code.
+        those on duty, then those off duty. A grid that is not in the city has the command centre alone.
         """
         code = where if isinstance(where, str) else self.grid_at(*where)
         if code is None:
@@ -69,7 +71,18 @@ class Duty:
         on_duty = [self._person(shift) for shift in shifts if shift.covers(local)]
         return on_duty + [self._person(shift) for shift in shifts if not shift.covers(local)]
 
+    def line_now(self, event: GridEvent, at_us: int) -> tuple[Responsible, ...]:
+        """Who is responsible for an event at a time: by its grid, by its place where the city has no such grid now."""
+        where: Place = event.grid if event.grid in self._city.grids else (event.lon, event.lat)
+        return self.line_for(where, event.category, at_us)
+
+    def knows(self, worker: str) -> bool:
+        """Whether somebody can still be called: in the city, or the command centre."""
+        return worker == CENTRE or worker in self._city.workers
+
     def _upwards(self, code: str) -> Iterable[Shift]:
+        if code not in self._city.grids:
+            return ()
         return (shift for grid in self._city.upwards(code) for shift in self._shifts.get(grid.code, ()))
 
     def _person(self, shift: Shift) -> Responsible:

@@ -178,6 +178,11 @@ def responsible_of(row: Row) -> Responsible:
     )
 
 
+def person_of(state: EventState, person: Responsible) -> dict[str, Any]:
+    """Who has a case in which state, as the trail keeps it before and after a change."""
+    return {"state": state, "worker": person.worker, "name": {"zh": person.name.zh, "en": person.name.en}}
+
+
 def line_rows(owner: str, owner_id: int, line: Iterable[Responsible]) -> list[dict[str, Any]]:
     """The rows of a line. owner: the column that names the case (``event_id`` or ``ticket_id``)."""
     return [

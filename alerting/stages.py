@@ -17,8 +17,9 @@ from alerting.events import (
     ticket_is_over,
 )
 from alerting.model import Action, Alarm, EventState, FaultTicket, GridEvent, Subject, TicketState
-from alerting.push import Cause, event_push, ticket_push
+from alerting.push import Cause, ticket_push
 from alerting.rows import event_code, line_rows, local_day, ticket_code
+from alerting.telling import pass_on, tell_of
 from alerting.work import SYSTEM, EventFile, TicketFile, Touched, Work, spot_of
 from detectors.model import Nature, Verdict
 
@@ -290,8 +291,8 @@ def _weigh_event(work: Work, file: EventFile) -> None:
     _write_event_trail(work, file, before, after)
     if told is not Tell.NOT:
         alarm = min(_touched_of(work, event.id), key=_speaks_first)
-        cause = _CAUSES[told]
-        work.tell(cause, event.responsible.worker, event_push(cause, event, alarm, work.city), event.severity)
+        file.event = event if before is None else pass_on(work, event)
+        tell_of(work, _CAUSES[told], file.event, alarm)
 
 
 def _speaks_first(alarm: Alarm) -> tuple[bool, int, int]:

@@ -220,8 +220,11 @@ def put_into_outbox(
     severity: Severity,
     now_us: int,
 ) -> int:
-    """One pending notification for each of the worker's channels; how many."""
-    channels = CENTRE_CHANNELS if worker == CENTRE else city.workers[worker].channels
+    """One pending notification for each of the worker's channels; how many. Who left the city: the centre's."""
+    known = city.workers.get(worker)
+    if known is None:
+        worker = CENTRE
+    channels = CENTRE_CHANNELS if known is None else known.channels
     for channel in channels:
         row = outbox_row(
             transaction, cause, worker=worker, channel=channel, payload=payload, severity=severity, now_us=now_us

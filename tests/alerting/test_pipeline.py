@@ -1,11 +1,12 @@
 import asyncio
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import select
 
-from alerting import tables
+from alerting import audit, tables
 from alerting.commands import Commands
 from alerting.events import OVER_TICKET_CLOSES_US, TELL_AGAIN_US
 from alerting.ledger import Ledger
@@ -23,6 +24,19 @@ STUCK = verdict(0, condition=Condition.STUCK, nature=Nature.FAULT, severity=Seve
 
 def worse(one: Verdict, at_us: int = LATER_US) -> Verdict:
     return replace(one, phase=Phase.CHANGED, severity=Severity.EXTREME, at_us=at_us)
+
+
+def told(ledger: Ledger) -> list[dict[str, Any]]:
+    """The payloads of all pushes, in their order."""
+    columns = tables.notifications.c
+    with ledger.read() as connection:
+        return list(connection.execute(select(columns.payload).order_by(columns.id)).scalars())
+
+
+def without(city: City, *workers: str) -> City:
+    """The city after these people have left it."""
+    kept = {name: one for name, one in city.workers.items() if name not in workers}
+    return replace(city, workers=kept, roster=tuple(one for one in city.roster if one.worker not in workers))
 
 
 def pushes(ledger: Ledger) -> list[tuple[str, str]]:
@@ -294,3 +308,74 @@ async def test_verdicts_and_commands_from_many_threads_at_once_lose_nothing(
     assert [entry.id for entry in trail] == list(range(1, len(trail) + 1))
     assert sum(entry.action is Action.EVENT_NOTE for entry in trail) == 30
     assert sum(entry.action is Action.ALARM_CLEARED for entry in trail) == 10
+
+
+def test_an_event_whose_person_left_the_city_goes_to_who_is_on_duty(
+    pipeline: Pipeline, ledger: Ledger, commands: Commands, city: City
+) -> None:
+    pipeline.handle([verdict(0)], NOON_US)
+    commands.acknowledge(1, actor="admin", now_us=NOON_US)
+    assert Pipeline(ledger, without(city, "worker-1")).handle([worse(verdict(0))], LATER_US).told == 1
+    event = ledger.event(1)
+    assert event is not None
+    assert [one.worker for one in event.line] == ["deputy-1", "leader-1", "officer-1", CENTRE]
+    assert pushes(ledger)[-1] == ("event_worse", "deputy-1")
+    entry = next(one for one in ledger.trail() if one.action is Action.EVENT_ASSIGNED)
+    assert (entry.actor, entry.detail["why"]) == ("system", "gone")
+    assert audit.describe(entry).en == "GW-20260131-0001 goes from Worker-1, who is no longer on duty, to Deputy-1"
+
+
+def test_an_event_in_a_grid_that_is_no_more_goes_by_its_place(pipeline: Pipeline, ledger: Ledger, city: City) -> None:
+    pipeline.handle([verdict(0)], NOON_US)
+    grids = {code: grid for code, grid in city.grids.items() if code != "G1"}
+    sensors = tuple(replace(one, grid="C") if one.grid == "G1" else one for one in city.sensors)
+    merged = replace(without(city, "worker-1", "worker-2"), grids=grids, sensors=sensors)
+    merged = replace(merged, roster=tuple(one for one in merged.roster if one.grid != "G1"))
+    assert Pipeline(ledger, merged).handle([worse(verdict(0))], LATER_US).told == 1
+    assert pushes(ledger)[-1] == ("event_worse", "leader-1")
+    assert Commands(ledger, merged).assign(1, "deputy-1", actor="admin", now_us=LATER_US).responsible.grid is None
+
+
+def test_where_nobody_is_left_the_centre_is_told(pipeline: Pipeline, ledger: Ledger, city: City) -> None:
+    pipeline.handle([verdict(0)], NOON_US)
+    Pipeline(ledger, without(city, *city.workers)).handle([worse(verdict(0))], LATER_US)
+    assert pushes(ledger)[-1] == ("event_worse", CENTRE)
+
+
+NIGHT_US = NOON_US + 10 * HOUR_US  # ten in the evening: worker-2's hours
+
+
+def test_what_is_worse_at_night_goes_to_who_is_on_duty_at_night(pipeline: Pipeline, ledger: Ledger) -> None:
+    pipeline.handle([verdict(0)], NOON_US)
+    pipeline.handle([worse(verdict(0), NIGHT_US)], NIGHT_US)
+    event = ledger.event(1)
+    assert event is not None
+    assert [one.worker for one in event.line] == ["worker-2", "officer-1", CENTRE]
+    assert pushes(ledger) == [("event_opened", "worker-1"), ("event_worse", "worker-2")]
+    assert told(ledger)[-1]["responsible"]["id"] == "worker-2"
+    entry = next(one for one in ledger.trail() if one.action is Action.EVENT_ASSIGNED)
+    assert (entry.detail["why"], entry.detail["before"]["worker"], entry.detail["after"]["worker"]) == (
+        "off_duty",
+        "worker-1",
+        "worker-2",
+    )
+
+
+def test_whom_a_person_chose_keeps_the_event_after_their_hours(
+    pipeline: Pipeline, ledger: Ledger, commands: Commands
+) -> None:
+    pipeline.handle([verdict(0), verdict(2)], NOON_US)
+    commands.assign(1, "leader-1", actor="admin", now_us=NOON_US)
+    commands.acknowledge(2, actor="admin", now_us=NOON_US)
+    pipeline.handle([worse(verdict(0), NIGHT_US), worse(verdict(2), NIGHT_US)], NIGHT_US)
+    assert [event.responsible.worker for event in ledger.events()] == ["worker-1", "leader-1"]
+    assert {"worker-1", "leader-1"} <= {worker for cause, worker in pushes(ledger) if cause == "event_worse"}
+
+
+def test_who_is_on_duty_by_the_roster_was_not_chosen_by_a_person(pipeline: Pipeline, ledger: Ledger) -> None:
+    pipeline.handle([verdict(0)], NOON_US)
+    larger = replace(verdict(0, at_us=NIGHT_US), phase=Phase.CHANGED, severity=Severity.EXTREME)
+    pipeline.handle([larger], NIGHT_US)
+    morning_us = NOON_US + 24 * HOUR_US
+    pipeline.handle([verdict(1, at_us=morning_us)], morning_us)
+    assert pushes(ledger)[-1] == ("event_wider", "worker-1")

@@ -79,9 +79,8 @@ def test_faults_go_to_maintenance_on_duty_first_and_to_nobody_else() -> None:
     assert workers(duty, "G1", None, at("2026-01-31T23:30")) == ["fitter-2", "fitter-1", CENTRE]
 
 
-def test_an_unknown_grid_is_an_error() -> None:
-    with pytest.raises(KeyError):
-        Duty(support.city()).line_for("nowhere", GAS, NOON_US)
+def test_a_grid_that_is_not_in_the_city_has_the_command_centre_alone() -> None:
+    assert workers(Duty(support.city()), "nowhere", GAS, NOON_US) == [CENTRE]
 
 
 def test_an_assigned_person_keeps_the_role_they_have_there() -> None:

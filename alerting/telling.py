@@ -1,0 +1,54 @@
+"""Before somebody is told of what the sensors changed: who has the event now, and who else must know."""
+
+from dataclasses import replace
+
+from sqlalchemy import select
+
+from alerting import tables
+from alerting.events import Left, left
+from alerting.model import Action, Alarm, GridEvent, Subject
+from alerting.push import Cause, event_push
+from alerting.rows import person_of
+from alerting.work import SYSTEM, Work
+
+
+def pass_on(work: Work, event: GridEvent) -> GridEvent:
+    """An event whose person has gone home or left the city goes to who is on duty now.
+
+    Not where a person assigned it to them, or where they accepted it; of what is worse they are told all the same.
+    """
+    line = work.duty.line_now(event, work.now_us)
+    why = left(event, line, known=work.duty.knows(event.responsible.worker))
+    if why is Left.NOT or (why is Left.OFF_DUTY and _assigned_by_a_person(work, event)):
+        return event
+    work.transaction.replace_line(tables.event_line, "event_id", event.id, line)
+    work.transaction.trail(
+        Action.EVENT_ASSIGNED,
+        Subject.EVENT,
+        event.id,
+        at_us=work.now_us,
+        actor=SYSTEM,
+        code=event.code,
+        why=why,
+        before=person_of(event.state, event.responsible),
+        after=person_of(event.state, line[0]),
+    )
+    return replace(event, line=line)
+
+
+def _assigned_by_a_person(work: Work, event: GridEvent) -> bool:
+    columns = tables.trail.c
+    query = select(columns.actor, columns.detail).where(
+        columns.subject == Subject.EVENT.value,
+        columns.subject_id == event.id,
+        columns.action == Action.EVENT_ASSIGNED.value,
+    )
+    newest = work.transaction.rows(query.order_by(columns.id.desc()).limit(1))
+    return any(
+        row["actor"] != SYSTEM and row["detail"]["after"]["worker"] == event.responsible.worker for row in newest
+    )
+
+
+def tell_of(work: Work, cause: Cause, event: GridEvent, alarm: Alarm) -> None:
+    """Tell who has the event."""
+    work.tell(cause, event.responsible.worker, event_push(cause, event, alarm, work.city), event.severity)
