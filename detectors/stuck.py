@@ -26,7 +26,7 @@ LEARNED = 5.0  # changed steps that must have been seen before resting means any
 ONE_STEP = 1.9  # mean by smallest change below which a sensor is too coarse to show its own scatter;
 STEP_SHARE = 1 / 3  # and that change at least this share of all (few moves may be small by chance)
 COARSE_RUN, COARSE_MOVES = 60, 30.0  # such a one must rest longer, and be known better
-RECOVERY = 3  # changed steps that end it
+RECOVERY = 3  # changed steps, or ones that rest where showing nothing is no wonder, that end it
 MEMORY = 2000.0  # steps seen after which the older half counts half
 
 
@@ -49,6 +49,8 @@ class Stuck:
         # Resting at the end of the scale, within the instrument's accuracy of nothing, says nothing of the sensor:
         # clean air, calm wind, an idle line, fog.
         self._floor = np.array([_nothing(sensor) for sensor in city.sensors], float)
+        low = np.array([sensor.measures.low for sensor in city.sensors], float)
+        self._quiet = np.where(self._floor > low, self._floor, -np.inf)  # a scale's cold end is no clean air
         self._ceiling = np.array([100.0 if s.quantity == "humidity" else s.measures.high for s in city.sensors], float)
 
     def columns(self) -> Mapping[str, Column]:
@@ -65,7 +67,7 @@ class Stuck:
             "lowest": Column("f4", 3e38, learned=True),  # the lowest value seen
             "visits": Column("u1", learned=True),  # times it came back there
             "active": Column("?"),
-            "moving": Column("u1"),  # changed steps since it was raised
+            "moving": Column("u1"),  # steps since it was raised that speak for its being well
         }
 
     def judge(self, state: Columns, shared: Columns, readings: Round) -> Sequence[Verdict]:
@@ -94,7 +96,9 @@ class Stuck:
             & (moves >= least_moves)
             & (event_us - run_us >= LEAST_US)
         )
-        moving = np.where(active & ~same, state["moving"][sensor] + 1, np.where(active, state["moving"][sensor], 0))
+        # Nothing is called stuck at the quiet end, so a value there is another one than the one it was stuck at.
+        well = ~same | (value <= self._quiet[sensor])
+        moving = np.where(active, state["moving"][sensor] + well, 0)
         ends = active & (moving >= RECOVERY)
         # A run found stuck teaches only that this sensor may rest a little longer than was thought.
         learned = np.where(ends, FORBEARANCE * longest, longest)
@@ -167,7 +171,7 @@ class Stuck:
         return ((int(sensor), Condition.STUCK) for sensor in np.flatnonzero(state["active"]))
 
     def adopt(self, state: Columns, sensor: int, condition: Condition) -> bool:
-        """See Detector.adopt. The next few changes of the value end it."""
+        """See Detector.adopt. The next few changes of the value end it, or a rest at the quiet end."""
         if condition is not Condition.STUCK or not self._judged[sensor]:
             return False
         state["active"][sensor] = True

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from config.quantities import QUANTITIES
 from detectors.engine import Engine
 from detectors.model import Condition, Nature, Phase, Verdict
 from detectors.stuck import Stuck
@@ -74,3 +75,26 @@ def test_an_adopted_one_ends_when_the_value_moves() -> None:
     engine = Engine(town, [Stuck(town)])
     engine.adopt([(0, Condition.STUCK)])
     assert [v.phase for v in feed(engine, [[20.0, 20.0, 20.1, 20.2, 20.3, 20.4]])] == [Phase.CLEARED]
+
+
+def test_a_mended_gas_sensor_back_in_clean_air_is_not_stuck_any_more() -> None:
+    values = np.abs(RNG(6).normal(8, 2, 400))
+    values[200:300] = values[200]
+    values[300:] = 0.0
+    verdicts = run("ch4", values)
+    assert [v.phase for v in verdicts] == [Phase.RAISED, Phase.CLEARED]
+    assert verdicts[1].value == 0.0
+
+
+def test_an_adopted_one_in_clean_air_ends() -> None:
+    town = city(["co"])
+    engine = Engine(town, [Stuck(town)])
+    engine.adopt([(0, Condition.STUCK)])
+    assert [v.phase for v in feed(engine, [[0.0] * 6])] == [Phase.CLEARED]
+
+
+def test_a_frozen_sensor_that_falls_to_the_cold_end_of_its_scale_is_not_well() -> None:
+    values = 20 + 0.1 * RNG(1).normal(size=400)
+    values[200:300] = values[200]
+    values[300:] = QUANTITIES["temperature"].low
+    assert [v.phase for v in run("temperature", values)] == [Phase.RAISED]
