@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from fastapi import FastAPI
-from playwright.async_api import Browser
+from playwright.async_api import Browser, Route
 
 from config.settings import DashboardSettings
 from config.vocabulary import Severity
@@ -252,6 +252,38 @@ async def test_a_phone_shows_map_and_feed_and_then_the_details(browser: Browser,
         await phone.page.wait_for_selector(".detail .done")
         assert await phone.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         assert phone.errors == []
+
+
+async def test_what_happens_while_the_lists_are_on_their_way_does_not_vanish(
+    browser: Browser, url: str, desk: Desk
+) -> None:
+    known, ended = leak(desk), desk.alarm(desk.sensor("noise"), 90.0).id
+    ticket = desk.fault(desk.sensor("temperature")).id
+    answered, let = asyncio.Semaphore(0), asyncio.Event()
+
+    async def slowly(route: Route) -> None:
+        answer = await route.fetch()
+        answered.release()
+        await let.wait()
+        await route.fulfill(response=answer)
+
+    async with command_centre(browser, url) as centre:
+        await centre.page.route(re.compile(r"/api/v1/(events|faults)\?"), slowly)
+        await centre.sign_in(ACCOUNT, PASSWORD)
+        async with asyncio.timeout(20):
+            for _ in ("events", "faults"):
+                await answered.acquire()
+        desk.ports.commands.close(ended, actor=ACCOUNT, now_us=desk.clock.now_us())
+        desk.ports.commands.acknowledge_ticket(ticket, actor=ACCOUNT, now_us=desk.clock.now_us())
+        new = desk.alarm(desk.sensor("water_level"), 1.4).id
+        await centre.wait_for_event(new)  # the feed keeps its order: the page has heard of the others too
+        let.set()
+        await centre.wait_for_event(known)
+        shown = await centre.page.eval_on_selector_all(".item", "items => items.map((item) => item.dataset.event)")
+        assert {int(number) for number in shown} == {known, new}
+        await centre.wait_for_fault(ticket)
+        assert await centre.page.locator(".item.fault.waiting").count() == 0
+        assert centre.errors == []
 
 
 async def test_the_page_says_how_far_behind_it_is_and_catches_up(app: FastAPI, browser: Browser, desk: Desk) -> None:

@@ -72,6 +72,23 @@ export function feedEvents() {
   return found.sort(order === 'worst' ? byWorst : (a, b) => b.id - a.id);
 }
 
+// Live messages that came while a list was on its way. The list may be older than they are, so they are put in again
+// once it has taken its place; until then they show as they come.
+let listsOnTheirWay = 0;
+let meanwhile = [];
+
+async function reading(list) {
+  listsOnTheirWay += 1;
+  try {
+    return await list();
+  } finally {
+    listsOnTheirWay -= 1;
+    meanwhile.forEach(put);
+    if (listsOnTheirWay === 0) meanwhile = [];
+    changed();
+  }
+}
+
 async function openEvents() {
   const found = new Map();
   let before = null;
@@ -83,17 +100,17 @@ async function openEvents() {
   return found;
 }
 
-export async function loadTickets(more) {
+export const loadTickets = (more) => reading(async () => {
   const page = await get('/faults', {
     state: ['open', 'acknowledged'], limit: 200, before: more ? state.moreTickets : null,
   });
   const tickets = more ? new Map(state.tickets) : new Map();
   for (const ticket of page.items) tickets.set(ticket.id, ticket);
   update({tickets, moreTickets: page.next_before});
-}
+});
 
 /** Events of a filter that is not "open", a page at a time. */
-export async function loadOlder(more) {
+export const loadOlder = (more) => reading(async () => {
   const {state: wanted, category, grid} = state.filter;
   if (wanted === 'open') return;
   const page = await get('/events', {
@@ -102,7 +119,7 @@ export async function loadOlder(more) {
   });
   const items = more && state.older ? [...state.older.items, ...page.items] : page.items;
   update({older: {items, next: page.next_before}});
-}
+});
 
 export async function loadGrids() {
   const collection = await get('/grids', {geometry: state.shapes === null});
@@ -118,10 +135,12 @@ export async function loadHealth() {
 }
 
 /** Everything the page begins with; called when the live feed stands, so that nothing falls between. */
-export async function loadAll() {
-  const [events] = await Promise.all([openEvents(), loadTickets(false), loadGrids(), loadHealth()]);
-  update({events, loaded: true});
-}
+export const loadAll = () => reading(async () => {
+  const parts = await Promise.allSettled([openEvents(), loadTickets(false), loadGrids(), loadHealth()]);
+  const failed = parts.find((part) => part.status === 'rejected');
+  if (failed) throw failed.reason;
+  update({events: parts[0].value, loaded: true});
+});
 
 let gridsTimer = null;
 
@@ -137,14 +156,19 @@ function gridsSoon() {
 /** Put one message of the live feed into what the page knows. */
 export function apply(message) {
   const {entry, event, ticket} = message;
-  if (event) putEvent(event);
-  if (ticket) putTicket(ticket);
+  put(message);
+  if (listsOnTheirWay > 0) meanwhile.push(message);
   const {selected} = state;
   const touches = selected && ((entry.subject === 'alarm' && selected.alarms?.has(entry.subject_id))
     || (event && selected.kind === 'event' && selected.id === event.id)
     || (ticket && selected.kind === 'fault' && selected.id === ticket.id));
   if (touches) state.changes += 1;
   changed();
+}
+
+function put({event, ticket}) {
+  if (event) putEvent(event);
+  if (ticket) putTicket(ticket);
 }
 
 export function putEvent(event) {
