@@ -78,6 +78,7 @@ async def list_readings(
     ports: PortsDep,
     _: VisitorDep,
     sensor_id: str,
+    *,
     start: Annotated[AwareDatetime, Query(alias="from", description="first moment, RFC 3339 with zone")],
     end: Annotated[AwareDatetime, Query(alias="to", description="moment after the last one, RFC 3339 with zone")],
     max_points: Annotated[int, Query(ge=2, le=20_000, description="thinned to at most this many buckets")] = 2000,
