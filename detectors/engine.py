@@ -147,11 +147,12 @@ class Engine:
         return verdicts
 
     def _over(self, readings: Round, row: int, condition: Condition, key: str) -> Verdict:
-        at_us = int(readings.event_us[row])
+        sensor, at_us = int(readings.sensor[row]), int(readings.event_us[row])
+        if condition is Condition.OUT_OF_RANGE:  # began by our clock; the device's may be behind it
+            at_us = max(at_us, int(self.own["refused_us"][sensor]))
         return self._fault(
-            int(readings.sensor[row]), condition, Phase.CLEARED, value=float(readings.value[row]), since_us=at_us,
-            at_us=at_us, key=key,
-        )  # fmt: skip
+            sensor, condition, Phase.CLEARED, value=float(readings.value[row]), since_us=at_us, at_us=at_us, key=key
+        )
 
     def liveness(self, changes: Sequence[LivenessChange], now_us: int) -> list[Verdict]:
         """SILENT raised or cleared, once per change of state."""
@@ -174,7 +175,7 @@ class Engine:
                     phase,
                     value=value,
                     since_us=since,
-                    at_us=change.at_us,
+                    at_us=max(change.at_us, since),
                     key=key,
                     params=params,
                 )

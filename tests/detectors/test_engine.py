@@ -71,6 +71,17 @@ def test_impossible_values_in_a_row_are_a_fault_until_good_ones_come_again() -> 
     assert told[-1][0].phase is Phase.CLEARED
 
 
+def test_no_end_is_older_than_its_beginning_though_the_devices_clock_is_behind() -> None:
+    engine = Engine(city(["co"]))
+    (began,) = engine.refused([refusal(0)] * REFUSED_RUN, START_US)
+    hour_behind = batch([(0, second - 3600, 1.0) for second in range(0, 60 * GOOD_RUN, 60)])
+    (ended,) = engine.process(hour_behind, START_US)
+    assert (ended.phase, ended.at_us) == (Phase.CLEARED, began.since_us)
+    (raised,) = engine.liveness([silent(0, now=True)], START_US)
+    (over,) = engine.liveness([silent(0, now=False, last_us=raised.at_us + 1)], START_US)
+    assert raised.at_us < over.since_us <= over.at_us
+
+
 def test_a_good_reading_between_impossible_ones_begins_the_count_anew() -> None:
     engine = Engine(city(["co"]))
     for second in range(0, 600, 60):
