@@ -113,14 +113,17 @@ def box_around(lon: float, lat: float, radius_m: float) -> tuple[float, float, f
     return lon - east, lat - north, lon + east, lat + north
 
 
+def alive(category: Category, over_us: int | None, now_us: int) -> bool:
+    """Whether an event still takes alarms: something of it stands, or it has been over for its window at most."""
+    return over_us is None or now_us - over_us <= REACH[category].window_us
+
+
 def belongs(spot: Spot, event: OpenEvent, now_us: int) -> bool:
     """Whether an alarm at a spot belongs to an open event of other sensors."""
     reach, other = REACH[spot.category], event.spot
     if other.category is not spot.category:
         return False
-    if event.over_us is not None and now_us - event.over_us > reach.window_us:
-        return False
-    if not _in_reach(spot, event, reach):
+    if not alive(spot.category, event.over_us, now_us) or not _in_reach(spot, event, reach):
         return False
     match reach.bond:
         case Bond.NEAR:
@@ -143,7 +146,7 @@ class OpenEvents:
     def __init__(self, events: Iterable[OpenEvent] = ()) -> None:
         self._cells: dict[tuple[Category, int, int], list[OpenEvent]] = {}
         self._first: dict[int, OpenEvent] = {}
-        self._of_sensor: dict[tuple[str, Category], int] = {}
+        self._of_sensor: dict[tuple[str, Category], dict[int, int | None]] = {}
         for event in events:
             self.add(event)
 
@@ -158,15 +161,19 @@ class OpenEvents:
         if first is not None and REACH[spot.category].bond is Bond.NEAR:
             self.add(OpenEvent(event_id, spot, first.over_us, (first.spot.lon, first.spot.lat)))
 
-    def bind(self, sensor_id: str, category: Category, event_id: int) -> None:
-        """A sensor has an alarm in this open event."""
-        self._of_sensor[sensor_id, category] = event_id
+    def bind(self, sensor_id: str, category: Category, event_id: int, over_us: int | None = None) -> None:
+        """A sensor has an alarm in this open event. over_us: since when that is over."""
+        self._of_sensor.setdefault((sensor_id, category), {})[event_id] = over_us
 
     def join(self, sensor_id: str, spot: Spot, now_us: int) -> Join:
-        """The event that an alarm of a sensor belongs to: its own one, else the nearest in reach."""
-        own = self._of_sensor.get((sensor_id, spot.category))
-        if own is not None:
-            return Join(own, JoinReason.SAME_SENSOR)
+        """The event that an alarm of a sensor belongs to: its own one, else the nearest in reach.
+
+        Of several of its own: one that is not over, then the newest.
+        """
+        own = self._of_sensor.get((sensor_id, spot.category), {})
+        living = [event_id for event_id, over_us in own.items() if alive(spot.category, over_us, now_us)]
+        if living:
+            return Join(max(living, key=lambda event_id: (own[event_id] is None, event_id)), JoinReason.SAME_SENSOR)
         fitting = [event for event in self._around(spot) if belongs(spot, event, now_us)]
         if not fitting:
             return Join(None, JoinReason.NONE_NEAR)

@@ -19,7 +19,7 @@ from alerting.events import (
 from alerting.model import Action, Alarm, EventState, FaultTicket, GridEvent, Subject, TicketState
 from alerting.push import Cause, ticket_push
 from alerting.rows import event_code, line_rows, local_day, ticket_code
-from alerting.telling import pass_on, tell_of
+from alerting.telling import pass_on, tell_of, wait_again
 from alerting.work import SYSTEM, EventFile, TicketFile, Touched, Work, spot_of
 from detectors.model import Nature, Verdict
 
@@ -284,6 +284,8 @@ def _weigh_event(work: Work, file: EventFile) -> None:
         further_sensor=JoinReason.IN_REACH in file.joined.values(),
     )
     event = replace(event, severity=after.severity, over=after.over)
+    if told is Tell.AGAIN:
+        event = wait_again(work, event)
     file.event = event
     if after != before:
         over_us = (file.over_us or work.now_us) if after.over else None
@@ -332,8 +334,8 @@ def _write_event_trail(work: Work, file: EventFile, before: Standing | None, aft
             **common,
             severity=event.severity,
             joined={str(alarm): reason for alarm, reason in file.joined.items()},
-            before={"severity": before.severity, "over": before.over},
-            after={"severity": after.severity, "over": after.over},
+            before={"severity": before.severity, "over": before.over, "state": file.before and file.before.state},
+            after={"severity": after.severity, "over": after.over, "state": event.state},
         )
     if after.over and (before is None or not before.over):
         faulty = any(alarm.cleared_us is None for alarm in file.alarms.values())

@@ -6,10 +6,20 @@ from sqlalchemy import select
 
 from alerting import tables
 from alerting.events import Left, left
-from alerting.model import Action, Alarm, GridEvent, Subject
+from alerting.model import Action, Alarm, EventState, GridEvent, Subject
 from alerting.push import Cause, event_push
 from alerting.rows import person_of
 from alerting.work import SYSTEM, Work
+
+
+def wait_again(work: Work, event: GridEvent) -> GridEvent:
+    """An event that was over and began anew is on its way again: whoever accepted it may have gone home since."""
+    if event.state is not EventState.ACCEPTED:
+        return event
+    work.transaction.change(
+        tables.grid_events, event.id, state=EventState.DISPATCHED.value, acknowledged_us=None, acknowledged_by=None
+    )
+    return replace(event, state=EventState.DISPATCHED, acknowledged_us=None, acknowledged_by=None)
 
 
 def pass_on(work: Work, event: GridEvent) -> GridEvent:

@@ -140,14 +140,14 @@ class Work:
     def _bind_sensors(self, found: OpenEvents, sensor_ids: Collection[str]) -> None:
         alarms, events, links = tables.alarms.c, tables.grid_events.c, tables.event_alarms.c
         query = (
-            select(alarms.sensor_id, events.category, events.id)
+            select(alarms.sensor_id, events.category, events.id, events.over_us)
             .join(tables.event_alarms, links.alarm_id == alarms.id)
             .join(tables.grid_events, links.event_id == events.id)
             .where(events.state.in_(OPEN_STATES))
             .order_by(events.id)
         )
         for row in self._in(query, alarms.sensor_id, sensor_ids):
-            found.bind(row["sensor_id"], Category(row["category"]), row["id"])
+            found.bind(row["sensor_id"], Category(row["category"]), row["id"], row["over_us"])
 
     def load_open_tickets(self, sensor_ids: Collection[str]) -> Iterator[tuple[FaultTicket, int | None]]:
         """The open tickets of these sensors, with since when they are over."""

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from alerting.correlate import REACH, JoinReason, OpenEvent, OpenEvents, Spot, belongs, box_around, distance_m
 from alerting.work import spot_of
 from config.vocabulary import Category
-from tests.alerting.support import NOON_US, SECOND_US, SENSORS
+from tests.alerting.support import NOON_US, SENSORS
 
 
 def joined(first: int, second: int, *, over_us: int | None = None, now_us: int = NOON_US) -> int | None:
@@ -42,11 +42,23 @@ def test_an_event_that_has_been_over_for_longer_than_its_window_takes_no_further
     assert joined(0, 1, over_us=NOON_US, now_us=NOON_US + window_us + 1) is None
 
 
-def test_a_sensor_returns_to_its_own_open_event_whatever_the_distance_and_time() -> None:
-    events = OpenEvents([OpenEvent(1, spot_of(SENSORS[0]), NOON_US - 30 * 86_400 * SECOND_US)])
+def test_a_sensor_returns_to_its_own_open_event_whatever_the_distance_until_its_window_has_passed() -> None:
+    window_us = REACH[Category.GAS_LEAK].window_us
+    events = OpenEvents()
+    events.bind(SENSORS[0].id, Category.GAS_LEAK, 1, NOON_US)
+    for now_us, event_id, reason in (
+        (NOON_US + window_us, 1, JoinReason.SAME_SENSOR),
+        (NOON_US + window_us + 1, None, JoinReason.NONE_NEAR),
+    ):
+        join = events.join(SENSORS[0].id, spot_of(SENSORS[0]), now_us)
+        assert (join.event_id, join.reason) == (event_id, reason)
+
+
+def test_a_sensor_returns_to_an_event_that_stands_rather_than_to_a_newer_one_that_is_over() -> None:
+    events = OpenEvents()
     events.bind(SENSORS[0].id, Category.GAS_LEAK, 1)
-    join = events.join(SENSORS[0].id, spot_of(SENSORS[0]), NOON_US)
-    assert (join.event_id, join.reason) == (1, JoinReason.SAME_SENSOR)
+    events.bind(SENSORS[0].id, Category.GAS_LEAK, 2, NOON_US)
+    assert events.join(SENSORS[0].id, spot_of(SENSORS[0]), NOON_US + 1).event_id == 1
 
 
 def test_the_nearest_of_several_is_taken() -> None:

@@ -8,12 +8,13 @@ from sqlalchemy import select
 
 from alerting import audit, tables
 from alerting.commands import Commands
+from alerting.correlate import REACH
 from alerting.events import OVER_TICKET_CLOSES_US, TELL_AGAIN_US
 from alerting.ledger import Ledger
 from alerting.model import CENTRE, Action, AlarmState, EventState, TicketState
 from alerting.pipeline import STAGES, Outcome, Pipeline
 from config.city import City
-from config.vocabulary import Severity
+from config.vocabulary import Category, Severity
 from detectors.model import Condition, Nature, Phase, Verdict
 from tests.alerting import support
 from tests.alerting.support import HOUR_US, NOON_US, SECOND_US, cleared, verdict
@@ -114,19 +115,55 @@ def test_an_event_is_over_when_the_last_alarm_clears_and_waits_for_a_person(pipe
     assert actions(ledger)[-2:] == [Action.ALARM_CLEARED, Action.EVENT_OVER]
 
 
-@pytest.mark.parametrize("rest_us", [HOUR_US, 40 * 24 * HOUR_US])
-def test_an_alarm_that_returns_joins_its_open_event_however_late(
-    pipeline: Pipeline, ledger: Ledger, rest_us: int
-) -> None:
+WINDOW_US = REACH[Category.GAS_LEAK].window_us
+
+
+def test_an_alarm_that_returns_within_the_window_joins_its_open_event(pipeline: Pipeline, ledger: Ledger) -> None:
     pipeline.handle([verdict(0)], NOON_US)
     pipeline.handle([cleared(verdict(0), LATER_US)], LATER_US)
-    again_us = LATER_US + rest_us
+    again_us = LATER_US + WINDOW_US
     outcome = pipeline.handle([verdict(0, at_us=again_us)], again_us)
     assert (outcome.raised, outcome.events_opened, outcome.told) == (1, 0, 1)
     event = ledger.event(1)
     assert event is not None
     assert (event.over, len(event.alarms)) == (False, 2)
     assert pushes(ledger)[-1] == ("event_again", "worker-1")
+
+
+def test_an_alarm_that_returns_after_the_window_opens_another_event(pipeline: Pipeline, ledger: Ledger) -> None:
+    pipeline.handle([verdict(0)], NOON_US)
+    pipeline.handle([cleared(verdict(0), LATER_US)], LATER_US)
+    again_us = LATER_US + WINDOW_US + 1
+    assert pipeline.handle([verdict(0, at_us=again_us)], again_us) == Outcome(raised=1, events_opened=1, told=1)
+    assert [event.over for event in ledger.events()] == [False, True]
+    assert pushes(ledger)[-1] == ("event_opened", "worker-1")
+    ended_us = again_us + SECOND_US
+    pipeline.handle([cleared(verdict(0), ended_us)], ended_us)
+    assert pipeline.handle([verdict(0, at_us=ended_us + 1)], ended_us + 1).events_opened == 0
+
+
+def test_while_an_event_is_not_over_its_sensor_never_opens_another(pipeline: Pipeline, ledger: Ledger) -> None:
+    pipeline.handle([verdict(0), verdict(1)], NOON_US)
+    pipeline.handle([cleared(verdict(0), LATER_US)], LATER_US)
+    month_us = NOON_US + 30 * 24 * HOUR_US
+    assert pipeline.handle([verdict(0, at_us=month_us)], month_us).events_opened == 0
+    assert len(ledger.events()) == 1
+
+
+def test_an_accepted_event_that_begins_again_waits_to_be_accepted_again(
+    pipeline: Pipeline, ledger: Ledger, commands: Commands
+) -> None:
+    pipeline.handle([verdict(0)], NOON_US)
+    commands.acknowledge(1, actor="admin", now_us=NOON_US)
+    pipeline.handle([worse(verdict(0))], LATER_US)
+    assert ledger.events()[0].state is EventState.ACCEPTED
+    pipeline.handle([cleared(verdict(0), LATER_US + 1)], LATER_US + 1)
+    pipeline.handle([verdict(0, at_us=LATER_US + 2)], LATER_US + 2)
+    event = ledger.events()[0]
+    assert (event.state, event.acknowledged_by, event.acknowledged_us) == (EventState.DISPATCHED, None, None)
+    change = next(one for one in reversed(ledger.trail()) if one.action is Action.EVENT_CHANGED)
+    assert (change.detail["before"]["state"], change.detail["after"]["state"]) == ("accepted", "dispatched")
+    assert commands.acknowledge(1, actor="other", now_us=LATER_US + 3).acknowledged_by == "other"
 
 
 def test_a_crowd_that_returns_after_a_moment_is_not_told_again_but_after_ten_minutes_it_is(pipeline: Pipeline) -> None:

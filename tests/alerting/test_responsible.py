@@ -1,7 +1,6 @@
 from datetime import datetime, time
 from zoneinfo import ZoneInfo
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
