@@ -12,25 +12,45 @@ import msgspec
 import numpy as np
 import urllib3
 from influxdb_client.client.influxdb_client import InfluxDBClient
-from influxdb_client.client.write_api import SYNCHRONOUS
 from influxdb_client.domain.write_precision import WritePrecision
 from influxdb_client.rest import ApiException
+from influxdb_client.service.write_service import WriteService
 
 from config.city import City
 from config.errors import GridwhistleError, PermanentError, RetryableError
 from config.settings import Influx1StoreSettings, InfluxStoreSettings
-from ingest.line_protocol import LineFormatter
+from ingest.line_protocol import LINES_PER_REQUEST, LineFormatter
 from ingest.model import ReadingBatch, Series
+from ingest.store import StoreRefusedError
 
 _CONNECT_S, _READ_S = 5.0, 30.0
-_WORTH_RETRYING = (408, 425, 429)
+_OF_THE_DATA = (400, 413, 422)
+_WRITTEN = 204
+_MOST_REQUESTS = 1000
 _FARTHEST_US = 9_223_372_036_854_775  # InfluxDB counts nanoseconds in an int64
 
 
+class _UnreachableError(RetryableError):
+    """Nobody answers."""
+
+
 def _failure(action: str, status: int, said: str) -> GridwhistleError:
-    """The error for an HTTP status: 5xx and "not just now" may be tried again, other 4xx may not."""
+    """The error for an HTTP status that is no success.
+
+    Only what is said of the data is permanent. A wrong token, a missing right or bucket are mended by a person while
+    the readings wait; a page of HTML is not InfluxDB's, but of something on the way to it.
+    """
     words = f"InfluxDB refused to {action}: {status} {said.strip()[:500]}"
-    return RetryableError(words) if status >= 500 or status in _WORTH_RETRYING else PermanentError(words)
+    return PermanentError(words) if status in _OF_THE_DATA and not _is_page(said) else RetryableError(words)
+
+
+def _expect_written(status: int, said: str) -> None:
+    if status != _WRITTEN:
+        raise RetryableError(f"InfluxDB answered a write with {status}, expected {_WRITTEN}: {said.strip()[:500]}")
+
+
+def _is_page(said: str) -> bool:
+    return said.lstrip("\ufeff \t\r\n").startswith("<")
 
 
 def _text(value: str) -> str:
@@ -43,6 +63,15 @@ def _name(value: str) -> str:
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
+class _Result(msgspec.Struct):
+    series: list[dict[str, Any]] = []
+    error: str = ""
+
+
+class _Answer(msgspec.Struct):
+    results: list[_Result]
+
+
 class _InfluxQl:
     """Reads (and, in 1.x, the whole life of a store) over HTTP."""
 
@@ -53,25 +82,31 @@ class _InfluxQl:
         timeout = urllib3.Timeout(connect=_CONNECT_S, read=_READ_S)
         self._pool = urllib3.PoolManager(timeout=timeout, retries=False, maxsize=8)
 
-    def send(self, action: str, path: str, fields: Mapping[str, str], body: bytes | None = None) -> bytes:
-        """POST and return the answer's body. Raises RetryableError or PermanentError."""
+    def send(self, action: str, path: str, fields: Mapping[str, str], body: bytes | None = None) -> tuple[int, bytes]:
+        """POST and return the answer's status and body. Raises RetryableError or PermanentError."""
         url = f"{self._url}{path}?{urlencode(fields)}"
         try:
             answer = self._pool.request("POST", url, body=body, headers=self._headers)
         except urllib3.exceptions.HTTPError as error:
-            raise RetryableError(f"InfluxDB at {self._url} cannot be reached: {error}") from error
+            raise _UnreachableError(f"InfluxDB at {self._url} cannot be reached: {error}") from error
         if answer.status >= 300:
             raise _failure(action, answer.status, answer.data.decode("utf-8", "replace"))
-        return answer.data
+        return answer.status, answer.data
 
-    def query(self, *statements: str) -> list[list[Mapping[str, Any]]]:
+    def query(self, *statements: str) -> list[list[dict[str, Any]]]:
         """The series that each statement found."""
         fields = {"db": self._database, "epoch": "u", "q": ";".join(statements)}
-        answer = msgspec.json.decode(self.send("read", "/query", fields))
-        for result in answer["results"]:
-            if "error" in result:
-                raise PermanentError(f"InfluxDB refused to read: {result['error']}")
-        return [result.get("series", []) for result in answer["results"]]
+        _, said = self.send("read", "/query", fields)
+        try:
+            results = msgspec.json.decode(said, type=_Answer).results
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise RetryableError(
+                f"InfluxDB at {self._url} gave an answer that is not its own: {said[:200]!r}"
+            ) from error
+        for result in results:
+            if result.error:
+                raise RetryableError(f"InfluxDB refused to read: {result.error}")
+        return [result.series for result in results]
 
     def close(self) -> None:
         self._pool.clear()
@@ -84,6 +119,38 @@ class _InfluxStore:
         self._sensors = city.sensors
         self._lines = LineFormatter(city)
         self._reader = reader
+
+    def write(self, batch: ReadingBatch) -> None:
+        """See Store.write.
+
+        A request that is refused for its data is halved until the refused readings stand alone; after
+        ``_MOST_REQUESTS`` in one call the rest of what is refused is named without further division.
+        """
+        lines = self._lines.lines(batch)
+        parts = [
+            (begin, min(begin + LINES_PER_REQUEST, len(lines))) for begin in range(0, len(lines), LINES_PER_REQUEST)
+        ]
+        parts.reverse()
+        refused: list[int] = []
+        words, requests = "", 0
+        while parts:
+            begin, end = parts.pop()
+            requests += 1
+            try:
+                self._post(b"\n".join(lines[begin:end]))
+            except PermanentError as error:
+                words = words or str(error)
+                middle = (begin + end) // 2
+                if end - begin == 1 or requests > _MOST_REQUESTS:
+                    refused += range(begin, end)
+                else:
+                    parts += [(middle, end), (begin, middle)]
+        if refused:
+            raise StoreRefusedError(words, np.array(refused, np.int64))
+
+    def _post(self, body: bytes) -> None:
+        """Write lines. Raises RetryableError, or PermanentError where they are refused for what they hold."""
+        raise NotImplementedError
 
     def series(self, sensor: int, from_us: int, to_us: int, max_points: int = 2000) -> Series:
         """See Store.series. A thinned point holds the mean, and stands at the beginning of its bucket."""
@@ -135,16 +202,17 @@ class Influx1Store(_InfluxStore):
         """See Store.prepare. An account that may not create databases is enough where the database is there."""
         try:
             self._reader.query(f"CREATE DATABASE {_name(self._database)}")
-        except PermanentError as refused:
+        except _UnreachableError:
+            raise
+        except GridwhistleError as refused:
             try:
                 self._reader.query("SHOW MEASUREMENTS LIMIT 1")
-            except PermanentError:
-                raise refused from None
+            except GridwhistleError:
+                raise RetryableError(str(refused)) from None
 
-    def write(self, batch: ReadingBatch) -> None:
-        """See Store.write. A part that the server dropped is a PermanentError with its words."""
-        for body in self._lines.requests(batch):
-            self._reader.send("write", "/write", {"db": self._database, "precision": "u"}, body)
+    def _post(self, body: bytes) -> None:
+        status, said = self._reader.send("write", "/write", {"db": self._database, "precision": "u"}, body)
+        _expect_written(status, said.decode("utf-8", "replace"))
 
     def close(self) -> None:
         """See Store.close."""
@@ -165,7 +233,7 @@ class InfluxStore(_InfluxStore):
             timeout=round(_READ_S * 1000),
             retries=urllib3.Retry(0, redirect=0),
         )
-        self._writer = self._client.write_api(write_options=SYNCHRONOUS)
+        self._writer = WriteService(self._client.api_client)  # type: ignore[no-untyped-call]  # has no types
 
     def prepare(self) -> None:
         """See Store.prepare. 3.x knows no buckets and makes the database at the first write."""
@@ -175,25 +243,27 @@ class InfluxStore(_InfluxStore):
                 buckets.create_bucket(bucket_name=self._settings.bucket, org=self._settings.org)
         except ApiException as error:
             if error.status != 404:
-                raise self._refused("prepare the bucket", error) from error
+                raise RetryableError(str(self._refused("prepare the bucket", error))) from error
         except urllib3.exceptions.HTTPError as error:
             raise self._unreachable(error) from error
+        except (AttributeError, TypeError, ValueError) as error:  # what the library makes of another's answer
+            raise RetryableError(f"InfluxDB at {self._settings.url} gave an answer that is not its own") from error
 
-    def write(self, batch: ReadingBatch) -> None:
-        """See Store.write."""
+    def _post(self, body: bytes) -> None:
         settings = self._settings
-        for body in self._lines.requests(batch):
-            try:
-                self._writer.write(
-                    settings.bucket,
-                    settings.org,
-                    body,
-                    write_precision=WritePrecision.US,  # type: ignore[arg-type]  # the library's constants are plain strings
-                )
-            except ApiException as error:
-                raise self._refused("write", error) from error
-            except urllib3.exceptions.HTTPError as error:
-                raise self._unreachable(error) from error
+        try:
+            said, status, _ = self._writer.post_write_with_http_info(  # type: ignore[no-untyped-call]  # has no types
+                settings.org,
+                settings.bucket,
+                body,
+                precision=WritePrecision.US,
+                content_type="text/plain; charset=utf-8",
+            )
+        except ApiException as error:
+            raise self._refused("write", error) from error
+        except urllib3.exceptions.HTTPError as error:
+            raise self._unreachable(error) from error
+        _expect_written(status, str(said or ""))
 
     @staticmethod
     def _refused(action: str, error: ApiException) -> GridwhistleError:
@@ -201,10 +271,9 @@ class InfluxStore(_InfluxStore):
         return _failure(action, error.status or 500, body or str(error.reason))
 
     def _unreachable(self, error: Exception) -> RetryableError:
-        return RetryableError(f"InfluxDB at {self._settings.url} cannot be reached: {error}")
+        return _UnreachableError(f"InfluxDB at {self._settings.url} cannot be reached: {error}")
 
     def close(self) -> None:
         """See Store.close."""
-        self._writer.close()  # type: ignore[no-untyped-call]  # has no types
         self._client.close()  # type: ignore[no-untyped-call]  # has no types
         self._reader.close()

@@ -4,8 +4,6 @@ One measurement per quantity; tags ``sensor``, ``grid`` and ``kind``; fields ``v
 (integer); the time in microseconds (``u`` for 1.x, ``us`` for 2.x; 1.x silently reads ``us`` as nanoseconds).
 """
 
-from collections.abc import Iterator
-
 from config.city import City, Sensor
 from config.errors import ConfigurationError
 from ingest.model import ReadingBatch
@@ -36,18 +34,14 @@ class LineFormatter:
         self._sensors = city.sensors
         self._prefixes: dict[int, str] = {}
 
-    def requests(self, batch: ReadingBatch) -> Iterator[bytes]:
-        """Bodies of write requests, each of at most ``LINES_PER_REQUEST`` lines, in order."""
-        sensor, event_us = batch.sensor.tolist(), batch.event_us.tolist()
-        value, quality = batch.value.tolist(), batch.quality.tolist()
+    def lines(self, batch: ReadingBatch) -> list[bytes]:
+        """One line for each reading, in order."""
+        sensor = batch.sensor.tolist()
         prefixes = self._prefixes
         for index in set(sensor).difference(prefixes):
             prefixes[index] = _prefix(self._sensors[index])
-        for begin in range(0, len(sensor), LINES_PER_REQUEST):
-            end = begin + LINES_PER_REQUEST
-            rows = zip(sensor[begin:end], value[begin:end], quality[begin:end], event_us[begin:end], strict=True)
-            lines = [f"{prefixes[index]} value={kept!r},quality={mark}i {time}" for index, kept, mark, time in rows]
-            yield "\n".join(lines).encode()
+        rows = zip(sensor, batch.value.tolist(), batch.quality.tolist(), batch.event_us.tolist(), strict=True)
+        return [f"{prefixes[index]} value={kept!r},quality={mark}i {time}".encode() for index, kept, mark, time in rows]
 
 
 def _prefix(sensor: Sensor) -> str:

@@ -2,7 +2,19 @@
 
 from typing import Protocol
 
-from ingest.model import ReadingBatch, Series
+from config.errors import PermanentError
+from ingest.model import Int64s, ReadingBatch, Series
+
+
+class StoreRefusedError(PermanentError):
+    """The store will not take some readings of a batch; all others of it are kept.
+
+    rows: their positions in the batch, in ascending order, at least one.
+    """
+
+    def __init__(self, message: str, rows: Int64s) -> None:
+        super().__init__(message)
+        self.rows = rows
 
 
 class Store(Protocol):
@@ -18,16 +30,20 @@ class Store(Protocol):
     def write(self, batch: ReadingBatch) -> None:
         """Keep a batch durably before returning.
 
-        Raises RetryableError when the same call may succeed later, PermanentError when the store refuses the data.
+        Raises RetryableError when the same call may succeed later, be it that a person must mend a right or a token
+        first; StoreRefusedError when the store refuses readings for what they are: the others are kept.
         """
         ...
 
     def series(self, sensor: int, from_us: int, to_us: int, max_points: int = 2000) -> Series:
-        """Readings of a sensor with from_us <= event time < to_us, thinned to at most max_points buckets."""
+        """Readings of a sensor with from_us <= event time < to_us, thinned to at most max_points buckets.
+
+        Raises RetryableError while the store cannot be read.
+        """
         ...
 
     def count(self) -> int:
-        """How many readings are kept in all."""
+        """How many readings are kept in all. Raises RetryableError while the store cannot be read."""
         ...
 
     def close(self) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
@@ -10,12 +10,12 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 import pytest
 
-from config.errors import ConfigurationError, PermanentError, RetryableError
+from config.errors import ConfigurationError, RetryableError
 from config.settings import Influx1StoreSettings, InfluxStoreSettings
 from ingest.influx import Influx1Store, InfluxStore
 from ingest.line_protocol import LINES_PER_REQUEST, LineFormatter, escape_tag
 from ingest.model import ReadingBatch
-from ingest.store import Store
+from ingest.store import Store, StoreRefusedError
 from tests.ingest.builders import NOW_US, city, sensor
 from tests.support.servers import free_port
 
@@ -45,6 +45,8 @@ class Recorder:
     status: int = 204
     answer: bytes = b""
     answers: list[object] = field(default_factory=list)  # given first, one by one, as JSON
+    refuse: Callable[[bytes], bool] = lambda _: False  # bodies that are refused
+    refusal: tuple[int, bytes] = (400, b"")
 
     def last(self) -> Request:
         return self.requests[-1]
@@ -63,7 +65,10 @@ def recorder() -> Iterator[Recorder]:
             request = Request(self.command, url.path, parse_qs(url.query), self.headers.get("Authorization"), body)
             record.requests.append(request)
             given = json.dumps(record.answers.pop(0)).encode() if record.answers else record.answer
-            self.send_response(record.status)
+            status = record.status
+            if record.refuse(body):
+                status, given = record.refusal
+            self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(given)))
             self.end_headers()
@@ -133,20 +138,52 @@ def test_a_long_batch_goes_in_several_requests(store: Store, recorder: Recorder)
     assert b"".join(request.body for request in recorder.requests).count(b"sensor=") == count
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 413, 422])
-def test_a_refusal_is_permanent_and_says_what_the_server_said(store: Store, recorder: Recorder, status: int) -> None:
-    recorder.status, recorder.answer = status, b'{"error":"partial write: points beyond retention policy dropped=1"}'
-    with pytest.raises(PermanentError, match=rf"{status}.*points beyond retention policy dropped=1"):
-        store.write(BATCH)
-    assert len(recorder.requests) == 1
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_what_is_refused_for_its_data_stands_alone_and_the_rest_is_kept(
+    store: Store, recorder: Recorder, status: int
+) -> None:
+    recorder.refuse, recorder.status = (lambda body: b"value=3." in body or b"value=97." in body), 204
+    recorder.refusal = status, b'{"error":"partial write: points beyond retention policy dropped=1"}'
+    times = list(range(100))
+    batch = ReadingBatch.of([0] * 100, times, times, [time + 0.5 for time in times], [0] * 100)
+    with pytest.raises(StoreRefusedError, match=rf"{status}.*points beyond retention policy dropped=1") as refused:
+        store.write(batch)
+    assert refused.value.rows.tolist() == [3, 97]
+    taken = b"\n".join(request.body for request in recorder.requests if not recorder.refuse(request.body))
+    assert sorted(float(line.split(b"value=")[1].split(b",")[0]) for line in taken.splitlines()) == [
+        time + 0.5 for time in times if time not in {3, 97}
+    ]
 
 
-@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
-def test_a_server_in_trouble_is_worth_another_try(store: Store, recorder: Recorder, status: int) -> None:
+def test_where_everything_is_refused_the_division_has_an_end(
+    store: Store, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingest.influx._MOST_REQUESTS", 20)
+    recorder.status, recorder.answer = 400, b'{"error":"field type conflict"}'
+    times = list(range(500))
+    with pytest.raises(StoreRefusedError) as refused:
+        store.write(ReadingBatch.of([0] * 500, times, times, [1.0] * 500, [0] * 500))
+    assert refused.value.rows.tolist() == times
+    assert len(recorder.requests) < 40
+
+
+@pytest.mark.parametrize("status", [301, 302, 401, 403, 404, 407, 408, 429, 500, 502, 503, 504])
+def test_what_may_be_mended_is_worth_another_try(store: Store, recorder: Recorder, status: int) -> None:
     recorder.status, recorder.answer = status, b'{"message":"engine: cache-max-memory-size exceeded"}'
     with pytest.raises(RetryableError, match=rf"{status}.*cache-max-memory-size"):
         store.write(BATCH)
     assert len(recorder.requests) == 1
+
+
+@pytest.mark.parametrize("status", [200, 400, 413])
+def test_a_page_of_something_on_the_way_is_not_the_stores_answer(store: Store, recorder: Recorder, status: int) -> None:
+    recorder.status, recorder.answer = status, b"<html>sign in</html>"
+    with pytest.raises(RetryableError, match=str(status)):
+        store.write(BATCH)
+    with pytest.raises(RetryableError, match="sign in"):
+        store.series(0, 0, 1)
+    with pytest.raises(RetryableError):
+        store.prepare()
 
 
 @pytest.mark.parametrize("make", [store1, store2], ids=["1.x", "2.x"])
@@ -188,7 +225,7 @@ def test_an_account_that_may_not_create_databases_can_use_one_that_is_there(reco
     store = store1(recorder.port)
     store.prepare()
     recorder.answers = [forbidden, {"results": [{"error": "database not found: gridwhistle"}]}]
-    with pytest.raises(PermanentError, match="CREATE DATABASE"):
+    with pytest.raises(RetryableError, match="CREATE DATABASE"):
         store.prepare()
     store.close()
 
@@ -196,7 +233,7 @@ def test_an_account_that_may_not_create_databases_can_use_one_that_is_there(reco
 def test_a_wrong_token_is_named_at_the_start(recorder: Recorder) -> None:
     recorder.status, recorder.answer = 401, b'{"message":"unauthorized access"}'
     store = store2(recorder.port)
-    with pytest.raises(PermanentError, match=r"401.*unauthorized access"):
+    with pytest.raises(RetryableError, match=r"401.*unauthorized access"):
         store.prepare()
     store.close()
 
@@ -219,7 +256,7 @@ def test_2_is_read_by_influxql_from_the_database_of_its_bucket(recorder: Recorde
 def test_an_error_inside_an_answer_is_not_passed_over(recorder: Recorder) -> None:
     recorder.status, recorder.answer = 200, b'{"results":[{"error":"database not found: gridwhistle"}]}'
     store = store1(recorder.port)
-    with pytest.raises(PermanentError, match="database not found"):
+    with pytest.raises(RetryableError, match="database not found"):
         store.count()
     store.close()
 
@@ -233,5 +270,5 @@ def test_an_id_that_line_protocol_cannot_carry_is_named(value: str) -> None:
 def test_floats_are_written_so_that_they_come_back_the_same() -> None:
     values = [0.1, 1e-300, 1.7976931348623157e308, 123456789.12345679, -0.0, 5e-324]
     times = list(range(len(values)))
-    (body,) = LineFormatter(CITY).requests(ReadingBatch.of([0] * len(values), times, times, values, [0] * len(values)))
-    assert [float(line.split(b"value=")[1].split(b",")[0]) for line in body.splitlines()] == values
+    lines = LineFormatter(CITY).lines(ReadingBatch.of([0] * len(values), times, times, values, [0] * len(values)))
+    assert [float(line.split(b"value=")[1].split(b",")[0]) for line in lines] == values
