@@ -3,17 +3,21 @@ import os
 import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from datetime import datetime
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import pytest_asyncio
 from fastapi import FastAPI
 from playwright.async_api import Browser, Route
 
+from config.clock import US_PER_SECOND, from_datetime
 from config.settings import DashboardSettings
 from config.vocabulary import Severity
 from dashboard_api.app import create_app
 from dashboard_api.server import serve
+from detectors.model import Phase
 from tests.support.browser import PHONE, Centre, chromium, command_centre
 from tests.support.dashboard import ACCOUNT, PASSWORD, Desk, desk
 
@@ -32,6 +36,20 @@ COLOURED = """() => {
   return coloured;
 }"""
 """How many of 24,000 points of the map have a colour."""
+MARKED_AT = """() => {
+  const canvas = document.querySelector('.chart canvas');
+  const {data, width} = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+  let sum = 0, count = 0;
+  for (let i = 0; i < data.length; i += 4) {
+    if (data[i] === 255 && data[i + 1] === 154 && data[i + 2] === 31) {
+      sum += i / 4 % width;
+      count += 1;
+    }
+  }
+  const [whole, plot] = [canvas, document.querySelector('.chart .u-over')].map((one) => one.getBoundingClientRect());
+  return (whole.left + sum / count / width * whole.width - plot.left) / plot.width;
+}"""
+"""Where the chart marks the alarm's own reading, from 0 at its left edge to 1 at its right."""
 CALM = [3.0 + n % 7 * 0.2 for n in range(200)]
 
 
@@ -139,6 +157,35 @@ async def test_the_details_tell_who_why_and_draw_the_readings(centre: Centre, de
     assert marked["ink"] > 200
     assert marked["severity"] > 20
     assert marked["band"] > 2000
+
+
+async def test_an_alarm_that_is_over_is_shown_with_its_gravest_reading_and_charted_to_its_end(
+    centre: Centre, desk: Desk
+) -> None:
+    sensor = desk.sensor("ch4")
+    asked: list[str] = []
+    centre.page.on("request", lambda request: asked.append(request.url) if "/readings?" in request.url else None)
+    desk.read(sensor, [*CALM, 9.0, 19.0, 31.2])
+    began_us = desk.clock.now_us()
+    event_id = desk.alarm(sensor, 31.2).id
+    desk.advance(3600)
+    desk.read(sensor, [31.2 - n * 0.5 for n in range(60)])
+    desk.alarm(sensor, 1.7, phase=Phase.CLEARED)
+    over_us = desk.clock.now_us()
+    desk.advance(7200)
+    await centre.wait_for_event(event_id)
+    await centre.open_event(event_id)
+    await centre.page.wait_for_selector(".chart canvas")
+    why = await centre.page.inner_text(".detail .why")
+    assert "31.2 %LEL" in why
+    assert "1.7" not in why
+    assert "10:00:00" in why
+    span = parse_qs(urlsplit(asked[-1]).query)
+    start_us, end_us = (from_datetime(datetime.fromisoformat(span[name][0])) for name in ("from", "to"))
+    assert start_us <= began_us - 20 * 60 * US_PER_SECOND
+    assert over_us < end_us < over_us + 3600 * US_PER_SECOND
+    first_us = desk.store.series(sensor.index, start_us, end_us).event_us[0]
+    assert await centre.page.evaluate(MARKED_AT) == pytest.approx((began_us - first_us) / (end_us - first_us), abs=0.02)
 
 
 async def test_the_map_is_coloured_where_something_is_wrong_and_grey_elsewhere(centre: Centre, desk: Desk) -> None:

@@ -1,4 +1,4 @@
-// The readings that caused an alarm, with the range that was expected and the moment it was raised.
+// The readings around an alarm, with the range that was expected and the reading that made it as grave as it got.
 import {get} from './api.js';
 import {COLOURS} from './severity.js';
 import {now} from './store.js';
@@ -10,13 +10,16 @@ const SOFT = '#5b6268';
 const POINTS = 600;
 const HEIGHT = 190;
 
-/** From well before the first suspicious reading to some time after the deciding one. */
+/** From well before the first suspicious reading until now, or some time after the alarm was over. */
 function windowOf(alarm, interval) {
   const began = Date.parse(alarm.since);
-  const decided = Date.parse(alarm.decided_by_reading_at);
-  const before = Math.max(20 * 60e3, 60 * interval * 1000, decided - began);
-  const after = Math.max(5 * 60e3, 15 * interval * 1000);
-  return [began - before, Math.max(Math.min(now(), decided + after), decided + interval * 1000)];
+  const worst = Date.parse(alarm.decided_by_reading_at);
+  const cleared = alarm.cleared_at === null ? 0 : Date.parse(alarm.cleared_at);
+  const latest = Math.max(now(), worst + interval * 1000, cleared); // a device's clock may be ahead of ours
+  const over = cleared ? Math.max(cleared, worst) : latest;
+  const before = Math.max(20 * 60e3, 60 * interval * 1000, (over - began) / 4);
+  const after = Math.max(5 * 60e3, 15 * interval * 1000, (over - began) / 4);
+  return [began - before, Math.min(over + after, latest) + 1000];
 }
 
 function drawExpected(chart, alarm) {
@@ -73,14 +76,15 @@ function yRange(alarm) {
   };
 }
 
-function options(alarm, level, width) {
+function options(alarm, level, width, until) {
   const axis = {stroke: SOFT, font: '13px system-ui, sans-serif', grid: {stroke: '#d3d7da', width: 1}, ticks: {show: false}};
   return {
     width, height: HEIGHT,
     legend: {show: false},
     cursor: {drag: {x: false, y: false}, points: {size: 6}},
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), timeZone()),
-    scales: {y: {range: yRange(alarm)}},
+    // Up to the end of what was asked for, so that a sensor that fell silent is seen to have done so.
+    scales: {x: {range: (_, first) => [first, until]}, y: {range: yRange(alarm)}},
     axes: [
       {...axis, space: 64, values: [
         [86400, '{M}/{D}', null, null, null, null, null, null, 1],
@@ -110,7 +114,7 @@ async function read(alarm) {
   const series = await get(`${path}/readings`, {
     from: new Date(from).toISOString(), to: new Date(to).toISOString(), max_points: POINTS,
   });
-  return [series.at.map((at) => Date.parse(at) / 1000), series.value, series.low, series.high];
+  return {until: to / 1000, columns: [series.at.map((at) => Date.parse(at) / 1000), series.value, series.low, series.high]};
 }
 
 export function Chart({alarm, level}) {
@@ -123,10 +127,10 @@ export function Chart({alarm, level}) {
     return () => {
       wanted = false;
     };
-  }, [alarm.id, alarm.decided_by_reading_at]);
+  }, [alarm.id, alarm.decided_by_reading_at, alarm.cleared_at]);
   useEffect(() => {
-    if (!data || data[0].length === 0) return undefined;
-    const chart = new uPlot(options(alarm, level, place.current.clientWidth), data, place.current);
+    if (!data || data.columns[0].length === 0) return undefined;
+    const chart = new uPlot(options(alarm, level, place.current.clientWidth, data.until), data.columns, place.current);
     const fit = new ResizeObserver(() => chart.setSize({width: place.current.clientWidth, height: HEIGHT}));
     fit.observe(place.current);
     return () => {
@@ -136,12 +140,12 @@ export function Chart({alarm, level}) {
   }, [data, level]);
 
   const quantity = quantityName(alarm.quantity);
-  const empty = problem || (data && data[0].length === 0 ? t('ui.detail.no_readings') : '');
+  const empty = problem || (data && data.columns[0].length === 0 ? t('ui.detail.no_readings') : '');
   return html`<figure class="chart">
     <figcaption><span>${t('ui.detail.chart', {quantity})}${alarm.unit !== '1' ? ` (${alarm.unit})` : ''}</span>
       <span class="key"><i class="band"></i>${t('ui.detail.band')}</span>
       <span class="key"><i class="moment"></i>${t('ui.detail.moment')}</span></figcaption>
-    <div ref=${place} role="img" data-points=${data ? data[0].length : ''}
+    <div ref=${place} role="img" data-points=${data ? data.columns[0].length : ''}
       aria-label=${t('ui.detail.chart_label', {quantity, place: nameOf(alarm.place), unit: alarm.unit})}></div>
     ${empty && html`<p class="empty">${empty}</p>`}
   </figure>`;
