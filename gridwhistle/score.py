@@ -76,11 +76,11 @@ def keep_score(
 ) -> Score:
     """Match cases (with their alarms) to the truth by sensor and time.
 
-    A case belongs to an episode or fault when one of its alarms sits on a sensor that could see it and began no
-    earlier than it did, nor AFTERMATH_US later than it ended; the right person is the one on duty where the sensor
-    stands that spoke first. It is in time within two readings of the slowest sensor over its limit (and GRACE_US) after
-    the truth's limit. A grid event for a broken sensor, or a ticket for a sensor that saw a real event, is false; so
-    is the alarm of a sensor that the truth does not name, inside an event that is right.
+    A case belongs to an episode or fault when one of its alarms sits on a sensor that could see it, and both began no
+    earlier than it did, nor the case AFTERMATH_US later than it ended; the right person is the one on duty where the
+    sensor stands that spoke first. It is in time within two readings of the slowest sensor over its limit (and
+    GRACE_US) after the truth's limit. A grid event for a broken sensor, or a ticket for a sensor that saw a real event,
+    is false; so is the alarm of a sensor that the truth does not name, inside an event that is right.
 
     intervals: seconds between two readings of a sensor, by its id (see ``intervals_of``).
     """
@@ -116,7 +116,7 @@ SAYS_SOMETHING = (Nature.EVENT, Nature.FAULT)
 
 def _belongs(event: GridEvent, episode: Episode) -> bool:
     seen = any(alarm.sensor_id in episode.sensors and alarm.at_us >= episode.from_us for alarm in event.alarms)
-    return seen and event.started_us <= episode.to_us + AFTERMATH_US
+    return seen and episode.from_us <= event.opened_us and event.started_us <= episode.to_us + AFTERMATH_US
 
 
 def _speaks_of(ticket: FaultTicket, fault: Fault) -> bool:
