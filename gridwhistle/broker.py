@@ -1,6 +1,7 @@
 """A broker for a machine that has none: Mosquitto where it is installed, else amqtt, on a free loopback port."""
 
 import asyncio
+import contextlib
 import shutil
 import socket
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 from config.errors import RetryableError
 
 START_PATIENCE_S = 20.0
+END_PATIENCE_S = 5.0
 
 
 def free_port() -> int:
@@ -19,6 +21,18 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def is_free(port: int) -> bool:
+    """Whether a loopback TCP port can be listened on just now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+            probe.listen()
+        except OSError:
+            return False
+        return True
 
 
 def broker_command(folder: Path, port: int) -> tuple[str, list[str]]:
@@ -53,9 +67,17 @@ async def bare_broker(folder: Path) -> AsyncIterator[tuple[str, int]]:
         await _listening(name, port, process, folder / "broker.log")
         yield name, port
     finally:
-        if process.returncode is None:
-            process.terminate()
-        await process.wait()
+        await _end(process)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    for ask in (process.terminate, process.kill):
+        if process.returncode is not None:
+            return
+        with contextlib.suppress(ProcessLookupError):  # Ctrl-C in a terminal reaches the broker as well
+            ask()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), END_PATIENCE_S)
 
 
 async def _listening(name: str, port: int, process: asyncio.subprocess.Process, log: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated, Self
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from alerting.ledger import Ledger
@@ -21,7 +22,7 @@ from config.settings_files import load_settings
 from config.texts import text
 from config.vocabulary import Language
 from gridwhistle.daemon import daemon
-from gridwhistle.demo import DemoOptions, Stage, demo
+from gridwhistle.demo import PAGE_PORT, DemoOptions, Stage, demo
 from gridwhistle.score import cases_of, intervals_of, keep_score, print_score
 from sensors_sim import publish
 from sensors_sim.publish import run_simulation
@@ -53,22 +54,52 @@ MinutesOption = Annotated[float, typer.Option("--minutes", min=1, help="Simulate
 
 
 def main() -> None:
-    """Entry point of the console script: errors that we raise on purpose become one line and exit code 1."""
+    """Entry point of the console script: errors that we raise on purpose become one line each and exit code 1."""
     try:
         app()
     except GridwhistleError as error:
-        err.print(f"[bold red]gridwhistle:[/] {error}")
+        _tell(error)
+        raise SystemExit(1) from None
+    except BaseExceptionGroup as group:
+        known, unknown = group.split(GridwhistleError)
+        for leaf in leaves(known):
+            _tell(leaf)
+        if unknown is not None:
+            raise unknown from None
         raise SystemExit(1) from None
 
 
+def leaves(group: BaseExceptionGroup[Exception] | None) -> list[Exception]:
+    """The errors inside a group of groups, in their order; none for None."""
+    if group is None:
+        return []
+    return [
+        leaf
+        for error in group.exceptions
+        for leaf in (leaves(error) if isinstance(error, BaseExceptionGroup) else [error])
+    ]
+
+
+def _tell(error: Exception) -> None:
+    err.print(f"[bold red]gridwhistle:[/] {escape(str(error))}", soft_wrap=True)
+
+
 def until_stopped(work: Callable[[asyncio.Event], Coroutine[None, None, None]]) -> None:
-    """Run until SIGINT or SIGTERM sets the event handed to ``work``."""
+    """Run until SIGINT or SIGTERM sets the event handed to ``work``; a second signal ends the process at once."""
 
     async def run() -> None:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stop.set)
+        numbers = (signal.SIGINT, signal.SIGTERM)
+
+        def end() -> None:
+            stop.set()
+            for number in numbers:
+                loop.remove_signal_handler(number)
+                signal.signal(number, signal.SIG_DFL)
+
+        for number in numbers:
+            loop.add_signal_handler(number, end)
         await work(stop)
 
     asyncio.run(run())
@@ -127,7 +158,12 @@ def _first_password(password: str, language: Language) -> str:
 
 @app.command("demo")
 def demo_command(
-    port: Annotated[int, typer.Option("--port", min=0, help="Port of the page; 0 takes a free one.")] = 8080,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            "--port", min=0, max=65535, help=f"Port of the page; 0 takes a free one. {PAGE_PORT} if free, by default."
+        ),
+    ] = None,
     speed: Annotated[float, typer.Option("--speed", min=1, help="Simulated seconds per second.")] = 30.0,
     minutes: MinutesOption = 30.0,
     seed: SeedOption = 7,
@@ -140,6 +176,8 @@ def demo_command(
     def ready(stage: Stage) -> None:
         if stage.running.first_password is not None:
             out.print(_first_password(stage.running.first_password, language))
+        if stage.port_taken:
+            out.print(text("cli.demo_port_taken", language, {"port": PAGE_PORT, "url": stage.running.url}))
         params = {"url": stage.running.url, "broker": stage.broker, "port": stage.mqtt_port}
         out.print(text("cli.demo_ready", language, params))
 

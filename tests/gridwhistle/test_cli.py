@@ -3,6 +3,9 @@
 import json
 import re
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,10 +13,13 @@ from typer.testing import CliRunner
 
 from config.city_files import EXAMPLE, load_city
 from config.clock import SystemClock
+from config.errors import ConfigurationError, RetryableError
 from config.settings import IngestSettings, MqttSettings
+from gridwhistle import cli
 from gridwhistle.cli import app
 from ingest.intake import Intake
 from ingest.model import Message
+from sensors_sim.truth import Truth, write_truth
 from tests.support.daemon import ROOT
 
 runner = CliRunner()
@@ -46,6 +52,61 @@ class TestCheck:
         assert result.exit_code == 1
         assert f"line {len(sensors) - 1}" in result.output
         assert f"line {len(sensors)}" in result.output
+
+
+class TestScore:
+    def test_a_truth_about_another_city_is_refused(self, tmp_path: Path) -> None:
+        (tmp_path / "ledger.sqlite").touch()
+        write_truth(Truth("another", 7, 0, 1, (), ()), tmp_path / "truth.json")
+        result = runner.invoke(app, ["score", str(tmp_path), str(tmp_path / "truth.json")])
+        assert isinstance(result.exception, ConfigurationError)
+        assert "city is another" in str(result.exception)
+
+
+class TestEnd:
+    def test_errors_raised_on_purpose_become_a_line_each_even_out_of_groups(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        inner = ExceptionGroup("inner", [RetryableError("the store [local] is full")])
+
+        def fail() -> None:
+            raise ExceptionGroup("outer", [ConfigurationError("no such city"), inner])
+
+        monkeypatch.setattr(cli, "app", fail)
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        assert ended.value.code == 1
+        lines = capsys.readouterr().err.splitlines()
+        assert lines == ["gridwhistle: no such city", "gridwhistle: the store [local] is full"]
+
+    def test_what_nobody_raised_on_purpose_keeps_its_traceback_beside_them(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        def fail() -> None:
+            raise ExceptionGroup("outer", [ConfigurationError("no such city"), ZeroDivisionError("a mistake of ours")])
+
+        monkeypatch.setattr(cli, "app", fail)
+        with pytest.raises(ExceptionGroup) as raised:
+            cli.main()
+        assert [type(error) for error in raised.value.exceptions] == [ZeroDivisionError]
+        assert "no such city" in capsys.readouterr().err
+
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    def test_the_first_signal_asks_and_the_second_one_ends_at_once(self, number: signal.Signals) -> None:
+        program = (
+            "import asyncio\nfrom gridwhistle.cli import until_stopped\n"
+            "async def work(stop):\n"
+            "    print('working', flush=True)\n    await stop.wait()\n"
+            "    print('asked', flush=True)\n    await asyncio.sleep(60)\n"
+            "until_stopped(work)\n"
+        )
+        with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "working\n"
+            process.send_signal(number)
+            assert process.stdout.readline() == "asked\n"
+            process.send_signal(number)
+            assert process.wait(10) == -number
 
 
 class TestReadme:
