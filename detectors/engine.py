@@ -70,10 +70,9 @@ class Engine:
         Only GOOD readings are judged, each sensor's in order of event time whatever their order in the batch; one that
         is not newer than the sensor's last is left out. now_us: the decision time; no judgement depends on it.
         """
-        del now_us
         verdicts: list[Verdict] = []
         for sensor, event_us, value in self._rounds(batch):
-            verdicts += self._judge(sensor, event_us, value)
+            verdicts += self._judge(sensor, event_us, value, now_us)
         return verdicts
 
     def _rounds(self, batch: ReadingBatch) -> Iterator[tuple[Int64s, Int64s, Float64s]]:
@@ -93,7 +92,7 @@ class Engine:
         for rows in np.split(by_round, np.cumsum(np.bincount(nth))[:-1]):
             yield sensor[rows], event_us[rows], value[rows]
 
-    def _judge(self, sensor: Int64s, event_us: Int64s, value: Float64s) -> list[Verdict]:
+    def _judge(self, sensor: Int64s, event_us: Int64s, value: Float64s, now_us: int) -> list[Verdict]:
         previous_us = self.shared["last_us"][sensor]
         newer = event_us > previous_us
         if not newer.all():
@@ -105,7 +104,7 @@ class Engine:
         readings = Round(sensor, event_us, value, first, previous_us, self.shared["last"][sensor], elapsed)
         self.shared["last_us"][sensor] = event_us
         self.shared["last"][sensor] = value
-        verdicts = self._recovered(readings)
+        verdicts = self._recovered(readings, now_us)
         for detector, state in zip(self.bank, self.states, strict=True):
             found = detector.judge(state, self.shared, readings)
             self._note(found)
@@ -128,7 +127,7 @@ class Engine:
             self.own[column][sensor] = bits
             self.shared[count][sensor] = bits.bit_count()
 
-    def _recovered(self, readings: Round) -> list[Verdict]:
+    def _recovered(self, readings: Round, now_us: int) -> list[Verdict]:
         """End what good readings alone can end."""
         sensor = readings.sensor
         self.own["refused"][sensor] = 0
@@ -138,7 +137,12 @@ class Engine:
             self.own["good"][sensor[bad]] += 1
             for row in bad[self.own["good"][sensor[bad]] >= GOOD_RUN]:
                 self.own["out_of_range"][sensor[row]] = False
-                verdicts.append(self._over(readings, int(row), Condition.OUT_OF_RANGE, "reason.out_of_range.cleared"))
+                # It began by our clock, and the device's may be behind it; when, is not known of an adopted one.
+                begun_us = int(self.own["refused_us"][sensor[row]])
+                least_us = now_us if begun_us == NEVER else begun_us
+                verdicts.append(
+                    self._over(readings, int(row), Condition.OUT_OF_RANGE, "reason.out_of_range.cleared", least_us)
+                )
         if self._orphans:
             for row in np.flatnonzero(np.isin(sensor, list(self._orphans))):
                 held = sorted(self._orphans.pop(int(sensor[row])))
@@ -146,10 +150,8 @@ class Engine:
         self._note(verdicts)
         return verdicts
 
-    def _over(self, readings: Round, row: int, condition: Condition, key: str) -> Verdict:
-        sensor, at_us = int(readings.sensor[row]), int(readings.event_us[row])
-        if condition is Condition.OUT_OF_RANGE:  # began by our clock; the device's may be behind it
-            at_us = max(at_us, int(self.own["refused_us"][sensor]))
+    def _over(self, readings: Round, row: int, condition: Condition, key: str, least_us: int = NEVER) -> Verdict:
+        sensor, at_us = int(readings.sensor[row]), max(least_us, int(readings.event_us[row]))
         return self._fault(
             sensor, condition, Phase.CLEARED, value=float(readings.value[row]), since_us=at_us, at_us=at_us, key=key
         )

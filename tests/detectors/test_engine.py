@@ -80,6 +80,9 @@ def test_no_end_is_older_than_its_beginning_though_the_devices_clock_is_behind()
     (raised,) = engine.liveness([silent(0, now=True)], START_US)
     (over,) = engine.liveness([silent(0, now=False, last_us=raised.at_us + 1)], START_US)
     assert raised.at_us < over.since_us <= over.at_us
+    adopter = Engine(city(["co"]))
+    adopter.adopt([(0, Condition.OUT_OF_RANGE)])
+    assert [v.at_us for v in adopter.process(hour_behind, START_US)] == [START_US]
 
 
 def test_a_good_reading_between_impossible_ones_begins_the_count_anew() -> None:
