@@ -14,7 +14,7 @@ from alerting import tables
 from alerting.channels.base import Channel, Notification
 from alerting.ledger import Ledger, LedgerUnavailableError
 from alerting.model import CENTRE, Action, Subject
-from alerting.push import Cause, not_reached_push
+from alerting.push import Cause, name_in, not_reached_push
 from alerting.rows import Row
 from alerting.transaction import Transaction
 from alerting.work import CENTRE_CHANNELS, SYSTEM, outbox_row
@@ -243,7 +243,7 @@ def _record_one(transaction: Transaction, result: _Sending, now_us: int) -> None
         error=result.error,
     )
     if not sent and one.worker != CENTRE and not _reached_otherwise(transaction, one):
-        payload = not_reached_push(one.payload, one.channel)
+        payload = not_reached_push(one.payload, one.worker, one.channel)
         for channel in CENTRE_CHANNELS:
             row = outbox_row(
                 transaction,
@@ -258,8 +258,8 @@ def _record_one(transaction: Transaction, result: _Sending, now_us: int) -> None
 
 
 def _name(one: Notification) -> object:
-    responsible = one.payload.get("responsible", {})
-    return responsible.get("name") if responsible.get("id") == one.worker else None
+    name = name_in(one.payload, one.worker)
+    return None if name is None else {"zh": name.zh, "en": name.en}
 
 
 def _reached_otherwise(transaction: Transaction, one: Notification) -> bool:

@@ -25,6 +25,9 @@ class Cause(StrEnum):
     NOT_REACHED = "not_reached"  # the centre learns that somebody could not be told
 
 
+_OF_THE_SENSOR = frozenset({Cause.EVENT_WORSE, Cause.EVENT_WIDER, Cause.EVENT_AGAIN})
+"""Causes that send people to the sensor that whistled, which may be far from where the event began."""
+
 COLOURS: Mapping[Severity, str] = {
     Severity.EXTREME: "red",
     Severity.MAJOR: "orange",
@@ -60,16 +63,17 @@ def event_push(cause: Cause, event: GridEvent, alarm: Alarm | None, city: City) 
     """The payload about a grid event, with its newest line and severity.
 
     alarm: the one that decided; without it there is no reason. Its reading is left out where its sensor is no longer in
-    the city.
+    the city. The place is the event's, or the sensor's where that has whistled since (worse, wider, again).
     """
     severity, category = severity_name(event.severity), category_name(event.category)
-    title = fill(f"push.title.{cause.value}", severity=severity, category=category, place=event.place)
     sensor = city.sensor(alarm.sensor_id) if alarm is not None and alarm.sensor_id in city.sensor_index else None
+    there = sensor if sensor is not None and cause in _OF_THE_SENSOR else event
+    title = fill(f"push.title.{cause.value}", severity=severity, category=category, place=there.place)
     why = None if alarm is None else reason_text(alarm.reason, sensor.quantity if sensor else "")
     what: LocalText = category
     if why is not None:
         what = fill("push.why", what=quantity_name(sensor.quantity) if sensor else category, reason=why)
-    body = fill("push.body.event", place=event.place, what=what, severity=severity, code=event.code)
+    body = fill("push.body.event", place=there.place, what=what, severity=severity, code=event.code)
     return {
         **_told(cause, title, body, event.line),
         "reason": None if why is None else _texts(why),
@@ -79,10 +83,10 @@ def event_push(cause: Cause, event: GridEvent, alarm: Alarm | None, city: City) 
         "category": event.category.value,
         "category_name": _texts(category),
         **_severity(event.severity),
-        "grid": event.grid,
-        "place": _texts(event.place),
-        "lon": event.lon,
-        "lat": event.lat,
+        "grid": there.grid,
+        "place": _texts(there.place),
+        "lon": there.lon,
+        "lat": there.lat,
         "opened": isoformat(event.opened_us),
         "department": _department(event, city),
     }
@@ -112,12 +116,18 @@ def ticket_push(ticket: FaultTicket, alarm: Alarm, city: City) -> dict[str, Any]
     }
 
 
-def not_reached_push(payload: Mapping[str, Any], channel: str) -> dict[str, Any]:
+def not_reached_push(payload: Mapping[str, Any], worker: str, channel: str) -> dict[str, Any]:
     """The payload that tells the centre whom a push did not reach, and what it said."""
-    name = LocalText(**payload["responsible"]["name"])
+    name = name_in(payload, worker) or LocalText(zh=worker, en=worker)
     title = fill("push.title.not_reached", name=name, title=LocalText(**payload["title"]))
     body = fill("push.body.not_reached", name=name, channel=channel, body=LocalText(**payload["body"]))
     return {**payload, "cause": Cause.NOT_REACHED.value, "title": _texts(title), "body": _texts(body)}
+
+
+def name_in(payload: Mapping[str, Any], worker: str) -> LocalText | None:
+    """What a payload calls a worker, None where it does not name them."""
+    people = (payload.get("responsible"), *payload.get("next", ()))
+    return next((LocalText(**one["name"]) for one in people if one and one["id"] == worker), None)
 
 
 def _told(cause: Cause, title: LocalText, body: LocalText, line: tuple[Responsible, ...]) -> dict[str, Any]:

@@ -60,5 +60,11 @@ def _assigned_by_a_person(work: Work, event: GridEvent) -> bool:
 
 
 def tell_of(work: Work, cause: Cause, event: GridEvent, alarm: Alarm) -> None:
-    """Tell who has the event."""
-    work.tell(cause, event.responsible.worker, event_push(cause, event, alarm, work.city), event.severity)
+    """Tell who has the event; of what came after its opening also who is first on duty at the sensor that whistled."""
+    people = [event.responsible.worker]
+    if cause is not Cause.EVENT_OPENED:
+        near = work.duty.line_for(work.sensor(alarm).grid, event.category, work.now_us)[0].worker
+        people.extend({near} - set(people))
+    payload = event_push(cause, event, alarm, work.city)
+    for worker in people:
+        work.tell(cause, worker, payload, event.severity)

@@ -14,7 +14,7 @@ from alerting.ledger import Ledger
 from alerting.model import CENTRE, Action, AlarmState, EventState, TicketState
 from alerting.pipeline import STAGES, Outcome, Pipeline
 from config.city import City
-from config.vocabulary import Category, Severity
+from config.vocabulary import Category, Role, Severity
 from detectors.model import Condition, Nature, Phase, Verdict
 from tests.alerting import support
 from tests.alerting.support import HOUR_US, NOON_US, SECOND_US, cleared, verdict
@@ -416,3 +416,35 @@ def test_who_is_on_duty_by_the_roster_was_not_chosen_by_a_person(pipeline: Pipel
     morning_us = NOON_US + 24 * HOUR_US
     pipeline.handle([verdict(1, at_us=morning_us)], morning_us)
     assert pushes(ledger)[-1] == ("event_wider", "worker-1")
+
+
+ACROSS = (
+    support.sensor(0, "ch4", 113.0085, 28.001, place="this side"),
+    support.sensor(1, "ch4", 113.0112, 28.001, place="that side"),  # 265 m away, in the other grid
+)
+BOTH_SIDES = (*support.ROSTER, support.shift("G2", "worker-2", Role.WORKER, support.DAY))
+
+
+def test_a_further_sensor_is_told_with_its_own_place_to_its_own_grid_too(ledger: Ledger) -> None:
+    pipeline = Pipeline(ledger, support.city(ACROSS, BOTH_SIDES))
+    pipeline.handle([verdict(0)], NOON_US)
+    assert pipeline.handle([verdict(1, at_us=LATER_US)], LATER_US).told == 2
+    assert pushes(ledger)[1:] == [("event_wider", "worker-1"), ("event_wider", "worker-2")]
+    for payload in told(ledger)[1:]:
+        assert (payload["sensor"], payload["grid"], payload["lon"]) == ("s1-ch4", "G2", 113.0112)
+        assert payload["place"]["en"] == "that side"
+        assert "that side" in payload["title"]["en"]
+        assert payload["body"]["en"].startswith("that side. ")
+        assert payload["responsible"]["id"] == "worker-1"
+    event = ledger.event(1)
+    assert event is not None
+    assert (event.grid, event.place.en) == ("G1", "this side")
+
+
+def test_an_event_that_begins_again_elsewhere_is_told_with_that_place(ledger: Ledger) -> None:
+    pipeline = Pipeline(ledger, support.city(ACROSS, BOTH_SIDES))
+    pipeline.handle([verdict(0)], NOON_US)
+    pipeline.handle([cleared(verdict(0), LATER_US)], LATER_US)
+    pipeline.handle([verdict(1, at_us=LATER_US + 1)], LATER_US + 1)
+    assert pushes(ledger)[1:] == [("event_again", "worker-1"), ("event_again", "worker-2")]
+    assert {(one["grid"], one["place"]["en"]) for one in told(ledger)[1:]} == {("G2", "that side")}

@@ -125,9 +125,11 @@ def test_an_event_without_a_deciding_alarm_says_its_category_and_no_reason(event
 
 def test_the_centre_learns_who_was_not_reached_and_what_it_was_about(event: GridEvent, city: City) -> None:
     told = event_push(Cause.EVENT_OPENED, event, event.alarms[0], city)
-    payload = not_reached_push(told, "sms")
+    payload = not_reached_push(told, "worker-1", "sms")
     assert payload["title"]["en"] == "[Not delivered] Worker-1: [Major] Gas leak: place 0"
     assert payload["body"]["zh"].startswith("没能通知到 Worker-1（sms）：place 0")
+    assert not_reached_push(told, "deputy-1", "sms")["title"]["en"].startswith("[Not delivered] Deputy-1: ")
+    assert not_reached_push(told, "somebody", "sms")["title"]["en"].startswith("[Not delivered] somebody: ")
 
 
 @pytest.mark.parametrize(
