@@ -2,6 +2,7 @@
 
 import contextlib
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
@@ -12,6 +13,7 @@ from config.city import City
 from config.errors import PermanentError, RetryableError
 from ingest.admit import repeats_within
 from ingest.model import Int32s, Int64s, ReadingBatch, Series
+from ingest.store import StoreRefusedError
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS sensors (number INTEGER PRIMARY KEY, id VARCHAR NOT NULL UNIQUE);
@@ -66,22 +68,33 @@ class DuckdbStore:
         self._number: Int32s = np.empty(0, np.int32)  # by index of City.sensors
         self._newest: Int64s = np.empty(0, np.int64)  # by number in the file
         self._writing = threading.Lock()
+        self._closed = False
 
     def prepare(self) -> None:
         """See Store.prepare. Raises RetryableError where the file is held by another process."""
+        with self._writing:
+            self._prepare()
+
+    def _prepare(self) -> None:
+        if self._closed:
+            raise RetryableError(f"{self._path}: the store is closed")
         if self._connection is not None:
             return
-        self._path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            self._connection = duckdb.connect(str(self._path), config=_OPTIONS)
-            self._connection.execute(_SCHEMA)
-            self._learn_sensors(self._connection)
-        except _REFUSALS as error:
-            self.close()
-            raise PermanentError(f"{self._path}: {error}") from error
-        except duckdb.Error as error:
-            self.close()
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
             raise RetryableError(f"{self._path}: {error}") from error
+        connection: duckdb.DuckDBPyConnection | None = None
+        try:
+            connection = duckdb.connect(str(self._path), config=_OPTIONS)
+            connection.execute(_SCHEMA)
+            self._learn_sensors(connection)
+        except duckdb.Error as error:
+            if connection is not None:
+                connection.close()
+            kind = PermanentError if isinstance(error, _REFUSALS) else RetryableError
+            raise kind(f"{self._path}: {error}") from error
+        self._connection = connection  # not before its sensors are known: readers may come at once
 
     def _learn_sensors(self, connection: duckdb.DuckDBPyConnection) -> None:
         rows = connection.execute("SELECT number, id FROM sensors").fetchall()
@@ -102,7 +115,7 @@ class DuckdbStore:
 
     def _open(self) -> duckdb.DuckDBPyConnection:
         if self._connection is None:
-            raise RetryableError(f"{self._path}: prepare the store first")
+            raise RetryableError(f"{self._path}: the store is not open")
         return self._connection
 
     def write(self, batch: ReadingBatch) -> None:
@@ -110,9 +123,9 @@ class DuckdbStore:
         if len(batch) == 0:
             return
         with self._writing:
-            if self._connection is None:
-                self.prepare()
+            self._prepare()
             connection = self._open()
+            rows = len(batch)
             batch = batch.take(~repeats_within(batch.sensor, batch.event_us))
             sensor = self._number[batch.sensor]
             fresh = batch.event_us > self._newest[sensor]
@@ -128,7 +141,7 @@ class DuckdbStore:
             try:
                 self._write(connection, columns.filter(pa.array(fresh)), columns.filter(pa.array(~fresh)))
             except _REFUSALS as error:
-                raise PermanentError(f"{self._path}: {error}") from error
+                raise StoreRefusedError(f"{self._path}: {error}", np.arange(rows)) from error
             except duckdb.Error as error:
                 # A full disk, a file taken away, a failure after which DuckDB wants the file opened anew.
                 self._reopen_if_broken()
@@ -152,9 +165,9 @@ class DuckdbStore:
             if self._connection is not None:
                 self._connection.execute("SELECT 1").fetchall()
         except duckdb.Error:
-            self.close()
+            self._let_go()
             with contextlib.suppress(RetryableError):
-                self.prepare()
+                self._prepare()
 
     @staticmethod
     def _insert(connection: duckdb.DuckDBPyConnection, columns: pa.Table, *, unseen: bool) -> None:
@@ -172,8 +185,8 @@ class DuckdbStore:
         """See Store.series. A thinned point holds the mean, and stands at the first reading of its bucket."""
         if max_points < 1:
             raise ValueError(f"max_points is {max_points}, expected 1 or more")
-        asked = {"s": int(self._number[sensor]), "a": from_us, "b": to_us}
-        with self._open().cursor() as cursor:
+        with self._reading() as cursor:
+            asked = {"s": int(self._number[sensor]), "a": from_us, "b": to_us}
             found = cursor.execute(_RANGE, asked).fetchone()
             count, first, last = found if found is not None else (0, None, None)
             if count <= max_points:
@@ -190,12 +203,26 @@ class DuckdbStore:
 
     def count(self) -> int:
         """See Store.count."""
-        with self._open().cursor() as cursor:
+        with self._reading() as cursor:
             found = cursor.execute("SELECT count(*) FROM readings").fetchone()
         return 0 if found is None else int(found[0])
 
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A cursor of its own; what goes wrong with it (the store is closed, the disk fails) is a RetryableError."""
+        try:
+            with self._open().cursor() as cursor:
+                yield cursor
+        except duckdb.Error as error:
+            raise RetryableError(f"{self._path}: {error}") from error
+
     def close(self) -> None:
-        """See Store.close."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        """See Store.close. Waits for a write that is under way; a later one is a RetryableError."""
+        with self._writing:
+            self._closed = True
+            self._let_go()
+
+    def _let_go(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from config.settings import Influx1StoreSettings, LocalStoreSettings, StoreSettings
+from ingest.influx import Influx1Store
 from ingest.model import Quality, ReadingBatch
-from ingest.store import Store
+from ingest.store import Store, StoreRefusedError
 from ingest.stores import open_store
 from tests.ingest.builders import NOW_US, city, sensor
 from tests.support.servers import Server, influxdb1
@@ -94,6 +95,19 @@ def test_a_reading_of_any_quality_is_kept(store: Store) -> None:
     for quality in Quality:
         store.write(batch([0], [int(quality)], [1], quality))
     assert store.count() == len(Quality)
+
+
+def test_what_a_store_refuses_is_named_and_the_rest_is_kept(store: Store) -> None:
+    beyond = 2**62  # InfluxDB counts nanoseconds in 64 bits; DuckDB takes it
+    times = [NOW_US, beyond, NOW_US + SECOND]
+    given = ReadingBatch.of([0, 0, 0], times, times, [1, 2, 3], [0, 0, 0])
+    if isinstance(store, Influx1Store):
+        with pytest.raises(StoreRefusedError, match="time outside range") as refused:
+            store.write(given)
+        assert refused.value.rows.tolist() == [1]
+    else:
+        store.write(given)
+    assert store.series(0, 0, 2 * NOW_US).value.tolist() == [1, 3]
 
 
 def test_long_series_are_thinned_without_hiding_their_extremes(store: Store) -> None:

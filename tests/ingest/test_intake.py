@@ -551,7 +551,7 @@ def test_repeats_and_places_are_the_same_however_readings_are_cut_into_batches(
     batch = at_once.batch
     if all(sum(one == other for other, _, _ in rows) <= 8 for one, _, _ in rows):  # what is remembered suffices
         assert np.column_stack([batch.sensor, batch.event_us]).tolist() == kept
-        assert whole.counters | {"late": 0} == pieces.counters | {"late": 0}
+        assert {**whole.counters, "late": 0} == {**pieces.counters, "late": 0}
     assert whole.counters["late"] == 0  # what came together is put in order
 
 

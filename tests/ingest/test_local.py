@@ -1,6 +1,8 @@
 """The embedded store where things go wrong."""
 
 import resource
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +10,7 @@ from pathlib import Path
 
 import duckdb
 import numpy as np
+import pyarrow as pa  # type: ignore[import-untyped]  # ships no type information
 import pytest
 
 from config.errors import RetryableError
@@ -120,3 +123,72 @@ def test_late_readings_between_those_kept_are_kept_too(store: DuckdbStore) -> No
     store.write(at(1, 5, 9))
     store.write(at(3, 5, 9, 2, 11, 3))
     assert store.series(5, 0, 2 * NOW_US).value.tolist() == [1, 2, 3, 5, 9, 11]
+
+
+def test_a_store_that_is_not_open_yet_is_worth_another_try(tmp_path: Path) -> None:
+    path = tmp_path / "readings.duckdb"
+    path.mkdir()
+    store = DuckdbStore(path, CITY)
+    for _ in range(2):
+        with pytest.raises(RetryableError, match="not open"):
+            store.series(0, 0, 1)
+        with pytest.raises(RetryableError, match="not open"):
+            store.count()
+        with pytest.raises(RetryableError):
+            store.prepare()
+
+
+def test_a_file_held_by_another_process_can_be_read_when_it_is_free(tmp_path: Path) -> None:
+    path = tmp_path / "readings.duckdb"
+    holds = f"import duckdb,sys; held = duckdb.connect({str(path)!r}); print(1, flush=True); sys.stdin.read()"
+    store = DuckdbStore(path, CITY)
+    command = [sys.executable, "-c", holds]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdin is not None
+        assert other.stdout is not None
+        other.stdout.readline()
+        with pytest.raises(RetryableError, match="lock"):
+            store.prepare()
+        with pytest.raises(RetryableError, match="not open"):
+            store.series(0, 0, 1)
+        other.stdin.close()
+        other.wait()
+    store.write(batch(0))
+    assert store.count() == 1000
+    store.close()
+
+
+def test_closing_waits_for_the_write_under_way_and_refuses_later_ones(
+    store: DuckdbStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began, go_on = threading.Event(), threading.Event()
+    really = DuckdbStore._write  # to stand in the middle of a write
+
+    def slowly(self: DuckdbStore, connection: duckdb.DuckDBPyConnection, *columns: pa.Table) -> None:
+        began.set()
+        go_on.wait(10)
+        really(self, connection, *columns)
+
+    monkeypatch.setattr(DuckdbStore, "_write", slowly)
+    problems: list[BaseException] = []
+
+    def write() -> None:
+        try:
+            store.write(batch(0))
+        except BaseException as error:  # noqa: BLE001  # shown by the assertion below
+            problems.append(error)
+
+    writer, closer = threading.Thread(target=write), threading.Thread(target=store.close)
+    writer.start()
+    assert began.wait(10)
+    closer.start()
+    closer.join(0.1)
+    assert closer.is_alive()
+    go_on.set()
+    writer.join()
+    closer.join()
+    assert problems == []
+    with pytest.raises(RetryableError, match="closed"):
+        store.write(batch(1000))
+    with pytest.raises(RetryableError):
+        store.count()
