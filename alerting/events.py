@@ -4,10 +4,11 @@ An event: DISPATCHED > ACCEPTED > CLOSED, DISPATCHED again when it is assigned t
 ACKNOWLEDGED > CLOSED. CLOSED is the end of both. Beside the state stands ``over``: every alarm of it has ended.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from alerting.alarms import LIMIT_CONDITIONS
 from alerting.model import CENTRE, Alarm, AlarmState, EventState, FaultTicket, GridEvent, Responsible, TicketState
 from config.vocabulary import Severity
 from detectors.model import Nature
@@ -137,14 +138,59 @@ def ticket_is_over(alarms: Iterable[Alarm]) -> bool:
     return all(alarm.state is AlarmState.CLEARED or alarm.nature is Nature.EVENT for alarm in alarms)
 
 
-def tell(
-    before: Standing | None, after: Standing, *, over_for_us: int, life_safety: bool, further_sensor: bool
-) -> Tell:
-    """Whether the responsible person is told. before: None for a new event. over_for_us: how long it was over."""
+@dataclass(frozen=True, slots=True)
+class Move:
+    """What one alarm of an event did within one call.
+
+    began: it speaks of its sensor's danger, which nothing of this event did before. further: its sensor had no alarm in
+    this event before. graver: than it was itself before the call. life_safety: of its quantity.
+    """
+
+    alarm: Alarm
+    began: bool
+    further: bool
+    graver: bool
+    life_safety: bool
+
+
+def move(
+    before: Alarm | None,
+    after: Alarm,
+    worst: Severity | None,
+    *,
+    joined: bool,
+    further: bool,
+    others: Iterable[Alarm],
+    life_safety: bool,
+) -> Move:
+    """What an alarm did. worst: the gravest within the call, None where it only ended.
+
+    joined: it is new in the event. others: what stood of the event before the call. That a sensor beside its limit
+    also becomes unusual is not a beginning.
+    """
+    spoke_before = before is not None and not joined and before.nature is not Nature.FAULT
+    began = worst is not None and not spoke_before
+    if began and not further and after.condition not in LIMIT_CONDITIONS:
+        began = not any(other.sensor_id == after.sensor_id and other.nature is not Nature.FAULT for other in others)
+    graver = worst is not None and before is not None and spoke_before and worst.worse_than(before.severity)
+    return Move(after, began, further, graver, life_safety)
+
+
+def tell(before: Standing | None, after: Standing, *, over_for_us: int, moves: Collection[Move]) -> Tell:
+    """Whether the responsible person is told. before: None for a new event. over_for_us: how long it was over.
+
+    Where lives are at stake each beginning counts, were it over again within the call.
+    """
     if before is None:
         return Tell.OPENED
+    lives = [one for one in moves if one.life_safety]
+    began = [one for one in lives if one.began]
     if after.severity.worse_than(before.severity):
         return Tell.WORSE
-    if before.over and not after.over and (life_safety or over_for_us >= TELL_AGAIN_US):
+    if before.over and (began or (not after.over and (bool(lives) or over_for_us >= TELL_AGAIN_US))):
         return Tell.AGAIN
-    return Tell.WIDER if life_safety and further_sensor else Tell.NOT
+    if any(one.graver for one in lives):
+        return Tell.WORSE
+    if any(one.further for one in began):
+        return Tell.WIDER
+    return Tell.AGAIN if began else Tell.NOT

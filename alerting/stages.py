@@ -1,6 +1,8 @@
 """The stages of the alert path. Each takes the work of one call and leaves it further on."""
 
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
 from sqlalchemy import select
 
@@ -10,8 +12,10 @@ from alerting.correlate import JoinReason, OpenEvent
 from alerting.events import (
     OVER_TICKET_CLOSES_US,
     TICKET_DUE_US,
+    Move,
     Standing,
     Tell,
+    move,
     standing_of_event,
     tell,
     ticket_is_over,
@@ -45,7 +49,9 @@ def judge_verdicts(work: Work) -> None:
         alarm, before = decision.alarm, latest
         if decision.step is Step.RAISE:
             alarm, before = replace(alarm, id=work.transaction.next_id(tables.alarms)), None
-        work.touched.setdefault(alarm.id, Touched(before, alarm))
+        touched = work.touched.setdefault(alarm.id, Touched(before, alarm))
+        if decision.step is not Step.CLEAR:
+            touched.now_is(alarm)
         work.set_alarm(alarm)
         _write_alarm_trail(work, verdict, decision, before, alarm)
 
@@ -113,9 +119,9 @@ def _wants_event(work: Work, touched: Touched) -> bool:
         return False
     if touched.after.event_id is None:
         return touched.before is None or touched.after.cleared_us is None
-    before = touched.before
+    before, worst = touched.before, touched.worst
     return before is not None and (
-        touched.after.severity.worse_than(before.severity)
+        (worst is not None and worst.worse_than(before.severity))
         or calls_for(before, life_safety=life_safety) is not Call.GRID
     )
 
@@ -274,39 +280,57 @@ def weigh_events(work: Work) -> None:
 def _weigh_event(work: Work, file: EventFile) -> None:
     event, first = file.event, file.before
     before = Standing(first.severity, first.over) if first is not None else None
-    after = standing_of_event(before.severity if before is not None else None, file.alarms.values())
+    moves = _moves(work, file)
+    after = standing_of_event(before.severity if before is not None else None, _at_their_worst(work, file))
     over_for_us = work.now_us - file.over_us if file.over_us is not None else 0
-    told = tell(
-        before,
-        after,
-        over_for_us=over_for_us,
-        life_safety=any(work.sensor(touched).measures.life_safety for touched in _touched_of(work, event.id)),
-        further_sensor=JoinReason.IN_REACH in file.joined.values(),
-    )
+    told = tell(before, after, over_for_us=over_for_us, moves=moves)
     event = replace(event, severity=after.severity, over=after.over)
-    if told is Tell.AGAIN:
+    anew = before is not None and before.over and any(one.began for one in moves)
+    if told is not Tell.NOT and anew:
         event = wait_again(work, event)
     file.event = event
-    if after != before:
-        over_us = (file.over_us or work.now_us) if after.over else None
+    over_us = (work.now_us if file.over_us is None or anew else file.over_us) if after.over else None
+    if after != before or over_us != file.over_us:
         work.transaction.change(tables.grid_events, event.id, severity=int(after.severity), over_us=over_us)
     _write_event_trail(work, file, before, after)
     if told is not Tell.NOT:
-        alarm = min(_touched_of(work, event.id), key=_speaks_first)
         file.event = event if before is None else pass_on(work, event)
-        tell_of(work, _CAUSES[told], file.event, alarm)
+        tell_of(work, _CAUSES[told], file.event, min(moves, key=partial(_speaks_first, work)).alarm)
 
 
-def _speaks_first(alarm: Alarm) -> tuple[bool, int, int]:
-    return alarm.nature is Nature.FAULT, alarm.severity, alarm.id
+def _moves(work: Work, file: EventFile) -> list[Move]:
+    """What each alarm of the event did in this call."""
+    mine = [work.touched[alarm.id] for alarm in file.alarms.values() if alarm.id in work.touched]
+    stood = [alarm for alarm in file.alarms.values() if alarm.id not in work.touched]
+    stood += [one.before for one in mine if one.before is not None and one.after.id not in file.joined]
+    return [
+        move(
+            one.before,
+            one.after,
+            one.worst,
+            joined=one.after.id in file.joined,
+            further=file.joined.get(one.after.id) is JoinReason.IN_REACH,
+            others=[alarm for alarm in stood if alarm.id != one.after.id],
+            life_safety=work.sensor(one.after).measures.life_safety,
+        )
+        for one in mine
+    ]
 
 
-def _touched_of(work: Work, event_id: int) -> list[Alarm]:
-    return [alarm for alarm in work.events[event_id].alarms.values() if alarm.id in work.touched]
+def _at_their_worst(work: Work, file: EventFile) -> Iterator[Alarm]:
+    for alarm in file.alarms.values():
+        worst = work.touched[alarm.id].worst if alarm.id in work.touched else None
+        yield alarm if worst is None else replace(alarm, severity=min(worst, alarm.severity))
+
+
+def _speaks_first(work: Work, one: Move) -> tuple[bool, bool, int, int]:
+    worst = work.touched[one.alarm.id].worst or one.alarm.severity
+    return one.alarm.nature is Nature.FAULT, not (one.began or one.graver), worst, one.alarm.id
 
 
 def _write_event_trail(work: Work, file: EventFile, before: Standing | None, after: Standing) -> None:
     event, write = file.event, work.transaction.trail
+    state = (file.before or event).state
     common = {"code": event.code, "category": event.category, "grid": event.grid}
     if before is None:
         write(
@@ -334,7 +358,7 @@ def _write_event_trail(work: Work, file: EventFile, before: Standing | None, aft
             **common,
             severity=event.severity,
             joined={str(alarm): reason for alarm, reason in file.joined.items()},
-            before={"severity": before.severity, "over": before.over, "state": file.before and file.before.state},
+            before={"severity": before.severity, "over": before.over, "state": state},
             after={"severity": after.severity, "over": after.over, "state": event.state},
         )
     if after.over and (before is None or not before.over):

@@ -17,7 +17,7 @@ from alerting.rows import Row, alarm_of, alarm_row, event_of, ticket_of
 from alerting.transaction import Transaction, chunks
 from config.city import City, Sensor
 from config.vocabulary import Category, Severity
-from detectors.model import Condition, Verdict
+from detectors.model import Condition, Nature, Verdict
 
 CENTRE_CHANNELS = ("mqtt",)
 """How the command centre is reached."""
@@ -28,10 +28,21 @@ SYSTEM = "system"
 
 @dataclass(slots=True)
 class Touched:
-    """An alarm that this call raised, changed or cleared. before: None where it is new."""
+    """An alarm that this call raised, changed or cleared.
+
+    before: None where it is new. worst: the gravest it was within this call while it was not taken for a fault; None
+    where it only ended.
+    """
 
     before: Alarm | None
     after: Alarm
+    worst: Severity | None = None
+
+    def now_is(self, alarm: Alarm) -> None:
+        """It was raised or changed to this."""
+        self.after = alarm
+        if alarm.nature is not Nature.FAULT:
+            self.worst = alarm.severity if self.worst is None else min(self.worst, alarm.severity)
 
 
 @dataclass(slots=True)

@@ -448,3 +448,87 @@ def test_an_event_that_begins_again_elsewhere_is_told_with_that_place(ledger: Le
     pipeline.handle([verdict(1, at_us=LATER_US + 1)], LATER_US + 1)
     assert pushes(ledger)[1:] == [("event_again", "worker-1"), ("event_again", "worker-2")]
     assert {(one["grid"], one["place"]["en"]) for one in told(ledger)[1:]} == {("G2", "that side")}
+
+
+def gone(index: int, at_us: int) -> Verdict:
+    return cleared(verdict(index), at_us)
+
+
+BUTTON = 8
+
+
+def test_a_button_pressed_and_let_go_within_one_call_is_told_although_its_event_is_over(
+    pipeline: Pipeline, ledger: Ledger, commands: Commands
+) -> None:
+    pipeline.handle([verdict(BUTTON), gone(BUTTON, NOON_US + 1)], NOON_US + 1)
+    commands.acknowledge(1, actor="admin", now_us=NOON_US + 2)
+    again_us = NOON_US + 1200 * SECOND_US
+    outcome = pipeline.handle([verdict(BUTTON, at_us=again_us), gone(BUTTON, again_us + 1)], again_us + 2)
+    assert outcome == Outcome(raised=1, cleared=1, told=1)
+    assert pushes(ledger)[-1] == ("event_again", "worker-1")
+    event = ledger.events()[0]
+    assert (event.over, event.state) == (True, EventState.DISPATCHED)
+    # The window is counted from this press, not from the first.
+    third_us = again_us + 1200 * SECOND_US
+    pipeline.handle([verdict(BUTTON, at_us=third_us)], third_us)
+    assert len(ledger.events()) == 1
+
+
+def test_a_crowd_that_forms_and_scatters_within_one_call_is_not_told_again(pipeline: Pipeline) -> None:
+    pipeline.handle([verdict(10), gone(10, NOON_US + 1)], NOON_US + 1)
+    again_us = NOON_US + 1200 * SECOND_US
+    assert pipeline.handle([verdict(10, at_us=again_us), gone(10, again_us + 1)], again_us + 2).told == 0
+
+
+def test_the_gravest_within_one_call_counts_and_is_told(pipeline: Pipeline, ledger: Ledger) -> None:
+    pipeline.handle([verdict(0)], NOON_US)
+    milder = replace(verdict(0), phase=Phase.CHANGED, at_us=LATER_US + 1)
+    assert pipeline.handle([worse(verdict(0)), milder], LATER_US + 2) == Outcome(changed=2, told=1)
+    event = ledger.event(1)
+    assert event is not None
+    assert (event.severity, event.alarms[0].severity) == (Severity.EXTREME, Severity.MAJOR)
+    assert pushes(ledger)[-1] == ("event_worse", "worker-1")
+    assert told(ledger)[-1]["severity"] == 1
+
+
+def test_an_event_opened_and_eased_within_one_call_is_as_grave_as_it_was(pipeline: Pipeline, ledger: Ledger) -> None:
+    milder = replace(verdict(0), phase=Phase.CHANGED, at_us=LATER_US)
+    pipeline.handle([replace(verdict(0), severity=Severity.EXTREME), milder], LATER_US)
+    assert ledger.events()[0].severity is Severity.EXTREME
+    assert told(ledger)[-1]["severity"] == 1
+
+
+def test_gas_that_eased_and_grows_again_is_told_though_the_event_was_as_grave_before(
+    pipeline: Pipeline, ledger: Ledger
+) -> None:
+    found = []
+    for hour, severity in enumerate((Severity.EXTREME, Severity.MAJOR, Severity.EXTREME)):
+        at_us = NOON_US + hour * HOUR_US
+        one = verdict(0, Phase.CHANGED if hour else Phase.RAISED, severity=severity, at_us=at_us)
+        found.append(pipeline.handle([one], at_us).told)
+    assert found == [1, 0, 1]
+    assert pushes(ledger)[-1] == ("event_worse", "worker-1")
+
+
+def test_one_of_two_sensors_that_ends_and_begins_again_is_told_and_speaks(pipeline: Pipeline, ledger: Ledger) -> None:
+    pipeline.handle([replace(verdict(0), severity=Severity.EXTREME), verdict(1)], NOON_US)
+    pipeline.handle([gone(1, LATER_US)], LATER_US)
+    again_us = NOON_US + HOUR_US
+    eased = replace(verdict(0), phase=Phase.CHANGED, at_us=again_us)
+    assert pipeline.handle([eased, verdict(1, at_us=again_us)], again_us).told == 1
+    assert (told(ledger)[-1]["cause"], told(ledger)[-1]["sensor"]) == ("event_again", "s1-ch4")
+
+
+def test_a_leak_that_is_also_unusual_is_not_told_twice_but_one_that_passes_a_limit_is(pipeline: Pipeline) -> None:
+    unusual = verdict(0, condition=Condition.UNUSUAL)
+    assert pipeline.handle([verdict(0)], NOON_US).told == 1
+    assert pipeline.handle([unusual], LATER_US).told == 0
+    assert pipeline.handle([replace(unusual, sensor=2)], LATER_US).told == 1
+    assert pipeline.handle([verdict(2, at_us=LATER_US)], LATER_US).told == 1
+
+
+def test_a_closed_event_does_not_hide_a_graver_moment_within_one_call(pipeline: Pipeline, commands: Commands) -> None:
+    pipeline.handle([verdict(0)], NOON_US)
+    commands.close(1, actor="admin", now_us=NOON_US + 1)
+    milder = replace(verdict(0), phase=Phase.CHANGED, at_us=LATER_US + 1)
+    assert pipeline.handle([worse(verdict(0)), milder], LATER_US + 2).events_opened == 1
