@@ -9,7 +9,7 @@ from detectors import snapshot
 from detectors.engine import Engine
 from detectors.model import Condition
 from detectors.registry import bank
-from detectors.snapshot import SnapshotError, restore, save
+from detectors.snapshot import Snapshot, SnapshotError, capture, restore, save
 from tests.detectors.build import batch, city, city_of, sensor
 
 
@@ -23,6 +23,32 @@ def test_state_follows_the_sensors_id_when_the_configuration_changes(tmp_path: P
     assert restore(new, tmp_path / "state.npz") == 2
     assert new.standing() == {(1, Condition.HIGH)}
     assert new.shared["last"].tolist() == [0, 30.0, 40.0]
+
+
+def test_a_capture_copies_state_only() -> None:
+    town = city_of([sensor(0, "ch4"), sensor(1, "co")])
+    engine = Engine(town)
+    one, other = capture(engine), capture(engine)
+    assert one.arrays["ids"] is other.arrays["ids"]
+    assert one.arrays["shared/last"] is not other.arrays["shared/last"]
+    names = sum(len(s.id) + len(s.quantity) for s in town.sensors)
+    assert one.arrays["ids"].nbytes + one.arrays["quantities"].nbytes <= 1.5 * names
+
+
+@pytest.mark.parametrize("kind", ["S", "U"])
+def test_sensors_are_found_by_ids_in_any_script_and_in_files_that_hold_them_as_text(tmp_path: Path, kind: str) -> None:
+    named = sensor(0, "ch4")
+    object.__setattr__(named, "id", "燃气-甲")
+    town = city_of([named])
+    old = Engine(town)
+    old.process(batch([(0, 0, 30.0)]), 0)
+    arrays = dict(capture(old).arrays)
+    if kind == "U":
+        arrays |= {"ids": np.array(["燃气-甲"]), "quantities": np.array(["ch4"])}
+    Snapshot(arrays).write(tmp_path / "state.npz")
+    new = Engine(town)
+    assert restore(new, tmp_path / "state.npz") == 1
+    assert new.standing() == {(0, Condition.HIGH)}
 
 
 def test_a_sensor_that_measures_something_else_now_begins_afresh(tmp_path: Path) -> None:
