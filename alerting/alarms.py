@@ -16,6 +16,7 @@ class AlarmReason(StrEnum):
     BEGAN = "began"  # nothing stood: a new alarm
     CHANGE_OF_NOTHING = "change_of_nothing"  # it changed, but nothing stood: a new alarm
     CHANGED = "changed"  # severity or nature is another one
+    RAISED_AGAIN = "raised_again"  # it stands, its case is closed, and it was raised on newer readings
     ENDED = "ended"
     SAME_AGAIN = "same_again"  # told before (a restart, a redelivery)
     OLDER = "older"  # decided on older readings than what is known already
@@ -40,13 +41,32 @@ class AlarmDecision:
     alarm: Alarm | None = None
 
 
-def judge(latest: Alarm | None, verdict: Verdict, sensor_id: str, now_us: int) -> AlarmDecision:
+def may_be_deaf(latest: Alarm | None, verdict: Verdict) -> bool:
+    """Whether a verdict raises, on newer readings, what stands already: nothing new, unless its case is closed."""
+    return (
+        latest is not None
+        and latest.state is not AlarmState.CLEARED
+        and verdict.phase is Phase.RAISED
+        and verdict.nature is not Nature.FAULT
+        and verdict.at_us > latest.last_us
+    )
+
+
+def judge(
+    latest: Alarm | None, verdict: Verdict, sensor_id: str, now_us: int, *, closed: bool = False
+) -> AlarmDecision:
     """What a verdict does to the latest alarm of its sensor and condition, standing or cleared.
+
+    closed: a person closed the event of this alarm, and lives are at stake: raised again, it is to be seen again.
 
     A new alarm carries id 0: its number is given where it is kept. Times of the verdict are event times and are
     compared with event times only; ``now_us`` becomes raised_us or cleared_us.
     """
     standing = latest is not None and latest.state is not AlarmState.CLEARED
+    if latest is not None and closed and may_be_deaf(latest, verdict):
+        again = _raised(verdict, sensor_id, now_us)
+        seen = replace(again, id=latest.id, raised_us=latest.raised_us, event_id=latest.event_id)
+        return AlarmDecision(Step.CHANGE, AlarmReason.RAISED_AGAIN, replace(seen, ticket_id=latest.ticket_id))
     if latest is not None and standing:
         return _of_standing(latest, verdict, now_us)
     if verdict.phase is Phase.CLEARED:

@@ -7,7 +7,7 @@ from functools import partial
 from sqlalchemy import select
 
 from alerting import tables
-from alerting.alarms import AlarmDecision, Call, Step, calls_for, judge
+from alerting.alarms import AlarmDecision, AlarmReason, Call, Step, calls_for, judge, may_be_deaf
 from alerting.correlate import JoinReason, OpenEvent
 from alerting.events import (
     OVER_TICKET_CLOSES_US,
@@ -42,7 +42,7 @@ def judge_verdicts(work: Work) -> None:
     for verdict in work.verdicts:
         sensor = work.city.sensors[verdict.sensor]
         latest = work.latest.get((sensor.id, verdict.condition))
-        decision = judge(latest, verdict, sensor.id, work.now_us)
+        decision = judge(latest, verdict, sensor.id, work.now_us, closed=_is_deaf(work, latest, verdict))
         work.count(decision.reason.value if decision.step is Step.NOTHING else decision.step.value)
         if decision.alarm is None:
             continue
@@ -52,8 +52,18 @@ def judge_verdicts(work: Work) -> None:
         touched = work.touched.setdefault(alarm.id, Touched(before, alarm))
         if decision.step is not Step.CLEAR:
             touched.now_is(alarm)
+        touched.raised_again = touched.raised_again or decision.reason is AlarmReason.RAISED_AGAIN
         work.set_alarm(alarm)
         _write_alarm_trail(work, verdict, decision, before, alarm)
+
+
+def _is_deaf(work: Work, latest: Alarm | None, verdict: Verdict) -> bool:
+    """Whether an alarm of life safety is raised again that stands with an event which a person closed."""
+    if latest is None or latest.event_id is None or not may_be_deaf(latest, verdict):
+        return False
+    if not work.sensor(latest).measures.life_safety:
+        return False
+    return not any(work.load_events([latest.event_id]))
 
 
 def _write_alarm_trail(
@@ -120,6 +130,8 @@ def _wants_event(work: Work, touched: Touched) -> bool:
     if touched.after.event_id is None:
         return touched.before is None or touched.after.cleared_us is None
     before, worst = touched.before, touched.worst
+    if touched.raised_again:
+        return True
     return before is not None and (
         (worst is not None and worst.worse_than(before.severity))
         or calls_for(before, life_safety=life_safety) is not Call.GRID

@@ -31,12 +31,13 @@ class Touched:
     """An alarm that this call raised, changed or cleared.
 
     before: None where it is new. worst: the gravest it was within this call while it was not taken for a fault; None
-    where it only ended.
+    where it only ended. raised_again: it stood with a closed event.
     """
 
     before: Alarm | None
     after: Alarm
     worst: Severity | None = None
+    raised_again: bool = False
 
     def now_is(self, alarm: Alarm) -> None:
         """It was raised or changed to this."""

@@ -532,3 +532,45 @@ def test_a_closed_event_does_not_hide_a_graver_moment_within_one_call(pipeline: 
     commands.close(1, actor="admin", now_us=NOON_US + 1)
     milder = replace(verdict(0), phase=Phase.CHANGED, at_us=LATER_US + 1)
     assert pipeline.handle([worse(verdict(0)), milder], LATER_US + 2).events_opened == 1
+
+
+def test_a_button_whose_event_was_closed_while_it_was_held_is_heard_when_it_is_pressed_again(
+    pipeline: Pipeline, ledger: Ledger, commands: Commands
+) -> None:
+    pipeline.handle([verdict(BUTTON)], NOON_US)
+    commands.acknowledge(1, actor="admin", now_us=NOON_US + 1)
+    commands.close(1, actor="admin", now_us=NOON_US + 2)
+    closed = ledger.events()[0]
+    assert pipeline.handle([verdict(BUTTON)], LATER_US) == Outcome(ignored={"same_again": 1})
+    again = verdict(BUTTON, at_us=LATER_US)
+    assert pipeline.handle([again], LATER_US) == Outcome(changed=1, events_opened=1, told=1)
+    assert pushes(ledger)[-1] == ("event_opened", "worker-1")
+    assert pipeline.handle([again], LATER_US + 1) == Outcome(ignored={"same_again": 1})
+    second, first = ledger.events()
+    assert first == closed
+    assert not second.over
+    (alarm,) = ledger.alarms(standing=True)
+    assert (alarm.state, alarm.event_id, alarm.at_us) == (AlarmState.RAISED, 2, LATER_US)
+    pipeline.handle([gone(BUTTON, LATER_US + 2)], LATER_US + 2)
+    assert ledger.events()[0].over
+
+
+def test_a_button_held_on_and_raised_again_opens_nothing_while_its_event_is_open(pipeline: Pipeline) -> None:
+    pipeline.handle([verdict(BUTTON)], NOON_US)
+    assert pipeline.handle([verdict(BUTTON, at_us=LATER_US)], LATER_US) == Outcome(ignored={"same_again": 1})
+
+
+def test_a_crowd_whose_event_was_closed_is_not_opened_again_by_what_stands(
+    pipeline: Pipeline, commands: Commands
+) -> None:
+    pipeline.handle([verdict(10)], NOON_US)
+    commands.close(1, actor="admin", now_us=NOON_US + 2)
+    assert pipeline.handle([verdict(10, at_us=LATER_US)], LATER_US) == Outcome(ignored={"same_again": 1})
+
+
+def test_after_a_close_and_an_end_the_next_press_opens_an_event(pipeline: Pipeline, commands: Commands) -> None:
+    pipeline.handle([verdict(BUTTON)], NOON_US)
+    commands.close(1, actor="admin", now_us=NOON_US + 2)
+    assert pipeline.handle([gone(BUTTON, LATER_US)], LATER_US) == Outcome(cleared=1)
+    pressed = verdict(BUTTON, at_us=LATER_US + 1)
+    assert pipeline.handle([pressed], LATER_US + 1) == Outcome(raised=1, events_opened=1, told=1)
