@@ -14,7 +14,7 @@ import structlog
 from alerting.pipeline import Pipeline
 from config.city import City
 from config.clock import Clock, FollowingClock, from_datetime, isoformat
-from config.errors import PermanentError, RetryableError
+from config.errors import RetryableError
 from dashboard_api.ports import LastValues
 from detectors.engine import Engine
 from detectors.model import Verdict
@@ -22,7 +22,7 @@ from detectors.snapshot import Snapshot, capture
 from ingest.intake import Intake
 from ingest.liveness import Liveness
 from ingest.model import Admission, Message, Quality, ReadingBatch, Refusal, RefusalReason
-from ingest.store import Store
+from ingest.store import Store, StoreRefusedError
 
 log = structlog.get_logger(__name__)
 
@@ -328,10 +328,12 @@ class Line:
                 self.store_trouble = str(error)
                 self._count("store_retries", 1)
                 await retry.pause("store cannot be written, readings wait", error)
-            except PermanentError as error:
-                log.warning("store refused readings, kept in the dead-letter", rows=len(batch), why=str(error))
-                await self._keep_refused(store_refusals(batch, self.city, str(error)))
-                self._count("store_refused", len(batch))
+            except StoreRefusedError as error:
+                log.warning("store refused readings, kept in the dead-letter", rows=len(error.rows), why=str(error))
+                await self._keep_refused(store_refusals(batch.take(error.rows), self.city, str(error)))
+                self.store_trouble = None
+                self._count("store_refused", len(error.rows))
+                self._count("stored", len(batch) - len(error.rows))
                 return
             else:
                 self.store_trouble = None

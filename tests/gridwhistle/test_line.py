@@ -14,7 +14,7 @@ from alerting.ledger import Ledger, LedgerUnavailableError
 from alerting.pipeline import Outcome, Pipeline
 from config.city_files import EXAMPLE, load_city
 from config.clock import US_PER_SECOND, FollowingClock, from_datetime
-from config.errors import PermanentError, RetryableError
+from config.errors import RetryableError
 from config.settings import ClockSettings, IngestSettings, MqttSettings
 from config.vocabulary import Category
 from detectors.engine import Engine
@@ -24,6 +24,7 @@ from ingest.deadletter import DeadLetter
 from ingest.intake import Intake
 from ingest.liveness import Liveness
 from ingest.model import Message, Quality, ReadingBatch, Series
+from ingest.store import StoreRefusedError
 
 CLOCK = ClockSettings().topic
 NINE = "2026-01-29T09:00:00+08:00"
@@ -173,13 +174,18 @@ async def test_a_store_that_cannot_be_reached_is_tried_until_it_can_and_only_the
 
 async def test_what_the_store_refuses_for_ever_is_kept_in_the_dead_letter_and_counted(tmp_path: Path) -> None:
     acknowledged = Acknowledgements()
-    line = line_over(FailingStore([PermanentError("field type conflict")]), tmp_path, acknowledged)
-    await carry(line, [reading(line, 8)])
+    refusal = StoreRefusedError("field type conflict", np.array([1], np.int64))
+    line = line_over(FailingStore([refusal]), tmp_path, acknowledged)
+    first, second = line.city.sensors[0].id, line.city.sensors[1].id
+    readings = [{"id": first, "t": NINE, "v": 1.0}, {"id": second, "t": NINE, "v": 1.0}]
+    await carry(line, [message("gridwhistle/readings/x", json.dumps(readings).encode(), 8)])
     assert acknowledged.tokens == [8]
-    assert line.counted()["store_refused"] == 1
+    counted = line.counted()
+    assert (counted["stored"], counted["store_refused"]) == (1, 1)
     kept = "".join(file.read_text() for file in (tmp_path / "dead-letter").iterdir())
     assert "field type conflict" in kept
-    assert line.city.sensors[0].id in kept
+    assert second in kept
+    assert first not in kept
 
 
 async def test_refused_readings_are_acknowledged_after_they_are_in_the_dead_letter(tmp_path: Path) -> None:
