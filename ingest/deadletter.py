@@ -10,7 +10,10 @@ A line holds one message and all that was refused of it::
 
 import base64
 import binascii
+import contextlib
 import os
+import re
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -28,6 +31,8 @@ _log = structlog.get_logger(__name__)
 
 PART_BYTES = 16 * 2**20
 TOTAL_BYTES = 512 * 2**20
+
+_NAME = re.compile(r"\d{4}-\d{2}-\d{2}\.\d{4,}\.jsonl", re.ASCII)
 
 
 class _RefusedLine(msgspec.Struct, omit_defaults=True):
@@ -59,10 +64,11 @@ class DeadLetterEntry:
 
 
 class DeadLetter:
-    """Keeps refusals in files of a folder; one writer.
+    """Keeps refusals in files of a folder; one process writes, from any of its threads.
 
     A file is named by the day of receipt (UTC) and a part, ``2026-01-31.0001.jsonl``. A part is ended near
-    ``part_bytes``; when all together pass ``total_bytes`` the oldest are deleted, which is counted and logged.
+    ``part_bytes``; when all together pass ``total_bytes`` the oldest are deleted, which is counted and logged. Files
+    of other names are left alone.
     """
 
     def __init__(
@@ -72,6 +78,7 @@ class DeadLetter:
         self._ids = [sensor.id for sensor in city.sensors]
         self._part_bytes = part_bytes
         self._total_bytes = total_bytes
+        self._writing = threading.Lock()
         self._counters = {"written": 0, "deleted_files": 0, "deleted_messages": 0}
 
     @property
@@ -83,14 +90,24 @@ class DeadLetter:
         """Keep refusals; on disk when it returns. Raises RetryableError when the disk does not take them."""
         if not refused:
             return
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            for day, of_day in groupby(refused, key=lambda refusal: isoformat(refusal.received_us)[:10]):
-                self._append(day, b"".join(self._line(list(of_message)) for of_message in _by_message(of_day)))
+        days = groupby(refused, key=lambda refusal: isoformat(refusal.received_us)[:10])
+        of_days = [
+            (day, b"".join(self._line(list(of_message)) for of_message in _by_message(of_day))) for day, of_day in days
+        ]
+        with self._writing:
+            before: list[tuple[Path, int]] = []
+            try:
+                self._folder.mkdir(parents=True, exist_ok=True)
+                for day, lines in of_days:
+                    self._append(day, lines, before)
+            except OSError as error:
+                _cut_back(before)
+                raise RetryableError(f"{self._folder}: refused readings cannot be kept: {error}") from error
             self._counters["written"] += len(refused)
-            self._make_room()
-        except OSError as error:
-            raise RetryableError(f"{self._folder}: refused readings cannot be kept: {error}") from error
+            try:
+                self._make_room()
+            except OSError as error:  # what is written is written: it must not come twice
+                _log.warning("dead_letter_not_deleted", folder=str(self._folder), why=str(error))
 
     def _line(self, refused: Sequence[Refusal]) -> bytes:
         first = refused[0]
@@ -113,12 +130,15 @@ class DeadLetter:
             line.payload_base64 = base64.b64encode(first.payload).decode("ascii")
         return msgspec.json.encode(line) + b"\n"
 
-    def _append(self, day: str, lines: bytes) -> None:
-        parts = sorted(self._folder.glob(f"{day}.*.jsonl"))
+    def _append(self, day: str, lines: bytes, before: list[tuple[Path, int]]) -> None:
+        """Add lines to a day's newest part, on disk when it returns. before: takes the file and its size until now."""
+        parts = [path for path in self._parts() if path.name.startswith(f"{day}.")]
         path = parts[-1] if parts else self._folder / f"{day}.0001.jsonl"
-        if parts and path.stat().st_size + len(lines) > self._part_bytes:
-            path = self._folder / f"{day}.{int(path.suffixes[-2][1:]) + 1:04d}.jsonl"
+        size = path.stat().st_size if parts else 0
+        if parts and size + len(lines) > self._part_bytes:
+            path, size = self._folder / f"{day}.{_part(path)[1] + 1:04d}.jsonl", 0
         new = not path.exists()
+        before.append((path, size))
         with path.open("ab") as file:
             if not new and _torn(path):
                 file.write(b"\n")  # a crash broke the last line off; the next must not continue it
@@ -143,19 +163,37 @@ class DeadLetter:
             _log.warning("dead_letter_deleted", file=path.name, messages=messages, bytes=size)
 
     def _parts(self) -> list[Path]:
-        """All files, oldest first."""
-        return sorted(self._folder.glob("*.jsonl"))
+        """All files of ours, oldest first."""
+        ours = (path for path in self._folder.glob("*.jsonl") if _NAME.fullmatch(path.name) and path.is_file())
+        return sorted(ours, key=_part)
 
     def tail(self, n: int, reason: RefusalReason | None = None) -> list[DeadLetterEntry]:
         """The last n refusals (of a reason), newest last. A line that a crash broke off is passed over."""
         found: list[DeadLetterEntry] = []
         for path in reversed(self._parts()):
-            for line in reversed(path.read_bytes().splitlines()):
+            try:
+                content = path.read_bytes()
+            except FileNotFoundError:
+                continue  # deleted meanwhile to make room
+            for line in reversed(content.splitlines()):
                 entries = [entry for entry in _entries(line) if reason is None or entry.reason is reason]
                 found.extend(reversed(entries))
                 if len(found) >= n:
                     return found[:n][::-1]
         return found[::-1]
+
+
+def _part(path: Path) -> tuple[str, int]:
+    """Day and number of a file."""
+    day, number, _ = path.name.split(".")
+    return day, int(number)
+
+
+def _cut_back(before: list[tuple[Path, int]]) -> None:
+    """Take back what was written of a write that failed, so that its repetition does not come twice."""
+    for path, size in before:
+        with contextlib.suppress(OSError):  # what cannot be taken back is there twice, which is better than not at all
+            os.truncate(path, size)
 
 
 def _by_message(refused: Iterator[Refusal]) -> Iterator[Iterator[Refusal]]:

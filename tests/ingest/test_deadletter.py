@@ -1,5 +1,6 @@
 import json
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,79 @@ def test_a_disk_that_takes_nothing_is_worth_another_try(tmp_path: Path) -> None:
     (tmp_path / "dead-letter").write_text("a file in the way")
     with pytest.raises(RetryableError, match="cannot be kept"):
         DeadLetter(tmp_path, small_city()).write([refusal()])
+
+
+def test_two_threads_may_write_at_once(tmp_path: Path) -> None:
+    letters = DeadLetter(tmp_path, small_city(), part_bytes=2000)
+
+    def write(first: int) -> None:
+        for number in range(first, first + 50):
+            letters.write([refusal(number)])
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(write, range(0, 400, 50)))
+    assert sorted(entry.found for entry in letters.tail(1000)) == sorted(f"found {number}" for number in range(400))
+    assert letters.counters["written"] == 400
+    assert all((tmp_path / "dead-letter" / name).stat().st_size <= 2000 for name in files(tmp_path))
+
+
+def test_what_is_written_is_not_written_again_because_no_room_can_be_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    letters = DeadLetter(tmp_path, small_city(), part_bytes=10, total_bytes=10)
+
+    def refuse(path: Path) -> None:
+        raise PermissionError(path)
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    for number in range(3):
+        letters.write([refusal(number)])
+    assert [entry.found for entry in letters.tail(9)] == ["found 0", "found 1", "found 2"]
+    assert letters.counters == {"written": 3, "deleted_files": 0, "deleted_messages": 0}
+
+
+def test_a_write_that_fails_half_way_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    letters = DeadLetter(tmp_path, small_city())
+    letters.write([refusal(0)])
+    synced = []
+
+    def fails_at_the_second(handle: int) -> None:
+        synced.append(handle)
+        if len(synced) == 2:
+            raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("ingest.deadletter.os.fsync", fails_at_the_second)
+        with pytest.raises(RetryableError, match="No space left"):
+            letters.write([refusal(1), refusal(DAY_US)])
+    letters.write([refusal(1), refusal(DAY_US)])
+    assert [entry.found for entry in letters.tail(9)] == ["found 0", "found 1", f"found {DAY_US}"]
+
+
+def test_files_of_other_names_are_left_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "dead-letter"
+    folder.mkdir()
+    for name in ("0000-notes.jsonl", "2023-11-14.copy.jsonl", "zz.jsonl", "2023-11-14.0001.jsonl.bak"):
+        (folder / name).write_text("x" * 5000)
+    (folder / "2023-11-13.0001.jsonl").mkdir()
+    letters = DeadLetter(tmp_path, small_city(), part_bytes=200, total_bytes=400)
+    for number in range(9):
+        letters.write([refusal(number)])
+    assert (folder / "0000-notes.jsonl").read_text() == (folder / "zz.jsonl").read_text() == "x" * 5000
+    assert (folder / "2023-11-14.copy.jsonl").exists()
+    assert letters.tail(1)[0].found == "found 8"
+    assert letters.counters["deleted_files"] > 0
+
+
+def test_parts_are_in_order_of_their_numbers(tmp_path: Path) -> None:
+    folder = tmp_path / "dead-letter"
+    folder.mkdir()
+    (folder / "2023-11-14.9999.jsonl").write_text("")
+    letters = DeadLetter(tmp_path, small_city(), part_bytes=1)
+    for number in range(3):
+        letters.write([refusal(number)])
+    assert "2023-11-14.10002.jsonl" in files(tmp_path)
+    assert [entry.found for entry in letters.tail(9)] == ["found 0", "found 1", "found 2"]
 
 
 def test_nothing_refused_makes_no_file(tmp_path: Path) -> None:
