@@ -65,7 +65,8 @@ async def test_a_reading_over_the_limit_reaches_the_phone_of_the_worker_of_its_g
             await device.publish("gridwhistle/clock", json.dumps({"time": "2026-01-29T09:00:00+08:00"}), qos=1)
             reading = {"id": sensor.id, "t": "2026-01-29T09:00:00+08:00", "v": 61.0}
             await device.publish(f"gridwhistle/readings/{sensor.id}", json.dumps(reading), qos=1)
-            message = await anext(aiter(device.messages))
+            async with asyncio.timeout(PATIENCE_S):
+                message = await anext(aiter(device.messages))
             await eventually(lambda: len(running.ledger.events()) == 1, "the event is in the ledger")
             event = running.ledger.events()[0]
     push = json.loads(bytes(message.payload))

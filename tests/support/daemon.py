@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ from config.vocabulary import Language
 from gridwhistle.daemon import Running
 
 PATIENCE_S = 60.0
+STOP_S = 30.0
 ROOT = Path(__file__).parents[2]
 
 
@@ -66,15 +68,21 @@ async def eventually(true: Callable[[], bool], what: str, patience_s: float = PA
 
 
 async def settled(running: Running, time_us: int, readings: int) -> None:
-    """Wait until a replayed stream has been carried through: its last tick reached, all its readings stored."""
-    clock = running.line.clock
-    assert isinstance(clock, FollowingClock)
+    """Wait until a replayed stream has been carried through: its last tick judged, its readings stored or refused."""
+    line = running.line
+    assert isinstance(line.clock, FollowingClock)
 
-    def counted() -> bool:
-        return running.line.counted()["readings"] >= readings and clock.now_us() >= time_us
+    def arrived() -> int:
+        counted = line.counted()
+        return counted.get("stored", 0) + counted.get("store_refused", 0) + counted["refused"]
 
-    await eventually(counted, f"{readings} readings counted, have {running.line.counted()['readings']}")
-    await running.line.drained()
+    deadline = time.monotonic() + PATIENCE_S
+    while arrived() < readings or line.clock.now_us() < time_us:
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{readings} readings up to {time_us}: {arrived()} arrived by {line.clock.now_us()}")
+        await asyncio.sleep(0.02)
+    await line.beat()  # waits for its turn: the last tick may still be under way
+    await line.drained()
 
 
 @dataclass
@@ -91,7 +99,7 @@ class DaemonProcess:
         """Start it and wait until it has said where its page is."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / "daemon.log").open("ab") as log:
-            self.process = subprocess.Popen(
+            process = subprocess.Popen(
                 [sys.executable, "-m", "gridwhistle", "run", "--config", str(self.config)],
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -99,28 +107,44 @@ class DaemonProcess:
                 cwd=ROOT,
                 env={**os.environ, "PYTHONUNBUFFERED": "1"},
             )
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
+        self.process = process
+        too_late = threading.Timer(PATIENCE_S, process.kill)  # which ends the reading, too
+        too_late.start()
+        try:
+            self._read_greeting(process)
+        except BaseException:
+            self.kill()
+            raise
+        finally:
+            too_late.cancel()
+
+    def _read_greeting(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
             if found := re.search(r"password (\S+) \(", line):
                 self.password = found[1]
             if found := re.search(r"http://\S+", line):
                 self.url = found[0]
                 return
-        raise AssertionError(f"the daemon ended: {(self.folder / 'daemon.log').read_text()[-2000:]}")
+        log = (self.folder / "daemon.log").read_text()
+        raise AssertionError(f"the daemon ended, or said nothing for {PATIENCE_S:.0f} s: {log[-2000:]}")
 
     def kill(self) -> None:
         """As the power cut would."""
         self._end(signal.SIGKILL)
 
     def stop(self) -> None:
-        """As the service manager would."""
+        """As the service manager would; fails where it has to be killed."""
         self._end(signal.SIGTERM)
 
     def _end(self, number: signal.Signals) -> None:
-        if self.process is None:
+        process, self.process = self.process, None
+        if process is None:
             return
-        self.process.send_signal(number)
-        self.process.wait(30)
-        assert self.process.stdout is not None
-        self.process.stdout.close()
-        self.process = None
+        with process:  # closes its pipe, waits for its end
+            process.send_signal(number)
+            try:
+                process.wait(STOP_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise

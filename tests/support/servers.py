@@ -47,7 +47,11 @@ class Server:
         log = self.folder / "server.log"
         with log.open("ab") as out:
             self.process = subprocess.Popen(self.command, stdout=out, stderr=subprocess.STDOUT, cwd=self.folder)
-        _wait_until_listening(self.port, self.process, log)
+        try:
+            _wait_until_listening(self.port, self.process, log)
+        except BaseException:
+            self.stop(kill=True)
+            raise
 
     def stop(self, *, kill: bool = False) -> None:
         if self.process is None:
@@ -82,8 +86,8 @@ def mosquitto(folder: Path, *, extra: str = "") -> Iterator[Server]:
         f"user root\n{extra}\n"
     )
     server = Server([_find("mosquitto"), "-c", str(folder / "mosquitto.conf")], port, folder)
-    server.start()
     try:
+        server.start()
         yield server
     finally:
         server.stop()
@@ -102,8 +106,8 @@ def influxdb1(folder: Path) -> Iterator[Server]:
         "[monitor]\n  store-enabled = false\n"
     )
     server = Server([_find("influxd"), "-config", str(folder / "influxdb.conf")], port, folder)
-    server.start()
     try:
+        server.start()
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/ping", timeout=PATIENCE_S):
             pass
         yield server
