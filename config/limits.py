@@ -43,8 +43,9 @@ class Limit:
 
 
 _GAS = "GB/T 50493-2019"
-_TOXIC = "GB/T 50493-2019, 100 % and 200 % of the short-term exposure limit of GBZ 2.1-2019"
-_AIR = "HJ 633-2012 (air quality index above 200, above 300, above 400)"
+_TOXIC = "GB/T 50493-2019, GBZ 2.1-2019"  # 100 % and 200 % of the short-term exposure limit
+_AIR = "HJ 633-2012"  # air quality index above 200, above 300, above 400
+_SCORE = "厂商建议 / camera maker's advice"
 
 DEFAULT_LIMITS: tuple[Limit, ...] = (
     Limit("ch4", Side.HIGH, Severity.MAJOR, 25, 20, 0, _GAS),
@@ -54,7 +55,7 @@ DEFAULT_LIMITS: tuple[Limit, ...] = (
     Limit("h2s", Side.HIGH, Severity.MAJOR, 7.2, 5.5, 0, _TOXIC),  # ceiling 10 mg/m³ at 25 °C
     Limit("h2s", Side.HIGH, Severity.EXTREME, 14.4, 11, 0, _TOXIC),
     Limit("o2", Side.LOW, Severity.MAJOR, 19.5, 20, 0, _GAS),
-    Limit("o2", Side.LOW, Severity.EXTREME, 18, 18.5, 0, "GB 8958-2006 (oxygen-deficient work)"),
+    Limit("o2", Side.LOW, Severity.EXTREME, 18, 18.5, 0, "GB 8958-2006"),
     Limit("o2", Side.HIGH, Severity.MAJOR, 23.5, 23, 0, _GAS),
     Limit("pm25", Side.HIGH, Severity.GENERAL, 150, 130, 600, _AIR),
     Limit("pm25", Side.HIGH, Severity.LARGER, 250, 220, 600, _AIR),
@@ -62,11 +63,11 @@ DEFAULT_LIMITS: tuple[Limit, ...] = (
     Limit("pm10", Side.HIGH, Severity.GENERAL, 350, 320, 600, _AIR),
     Limit("pm10", Side.HIGH, Severity.LARGER, 420, 390, 600, _AIR),
     Limit("pm10", Side.HIGH, Severity.MAJOR, 500, 460, 600, _AIR),
-    Limit("tilt", Side.HIGH, Severity.LARGER, 4, 3.5, 120, "GB 50007-2011 table 5.3.4 (4 ‰, up to 24 m high)"),
-    Limit("tilt", Side.HIGH, Severity.MAJOR, 10, 9, 120, "JGJ 125-2016 (inclination of 1 %)"),
-    Limit("smoke_score", Side.HIGH, Severity.MAJOR, 0.8, 0.5, 10, "the camera maker's score; confirmed over 10 s"),
-    Limit("fire_score", Side.HIGH, Severity.EXTREME, 0.8, 0.5, 5, "the camera maker's score; confirmed over 5 s"),
-    Limit("help_button", Side.HIGH, Severity.MAJOR, 1, 0, 0, "one press is a call for help"),
+    Limit("tilt", Side.HIGH, Severity.LARGER, 4, 3.5, 120, "GB 50007-2011"),  # table 5.3.4: 4 ‰, up to 24 m high
+    Limit("tilt", Side.HIGH, Severity.MAJOR, 10, 9, 120, "JGJ 125-2016"),  # inclination of 1 %
+    Limit("smoke_score", Side.HIGH, Severity.MAJOR, 0.8, 0.5, 10, _SCORE),
+    Limit("fire_score", Side.HIGH, Severity.EXTREME, 0.8, 0.5, 5, _SCORE),
+    Limit("help_button", Side.HIGH, Severity.MAJOR, 1, 0, 0, "一键求助 / help button"),
 )
 """What holds where the city says nothing else."""
 
