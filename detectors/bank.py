@@ -21,7 +21,10 @@ GAP = 3.0
 """Expected intervals without a reading after which what was pending begins again."""
 
 Columns = dict[str, npt.NDArray[Any]]
-"""State by name; every column has one row per sensor of the city."""
+"""State by name; every column has one row per sensor of the city.
+
+Columns of type i8 hold event times, and only they do.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """The engine: sole owner of the state of every sensor; runs the bank over each batch of readings."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
@@ -29,6 +30,7 @@ _OWN = {
     "good": Column("u1"),  # good readings in a row while it stands
     "open": Column("u2"),  # a bit per standing condition
     "fault": Column("u2"),  # a bit per standing condition that speaks against the sensor
+    "told_us": Column("i8", NEVER),  # event time of the latest verdict about its values
 }
 _BIT = {condition: 1 << place for place, condition in enumerate(Condition)}
 _ALWAYS_FAULT = frozenset(Condition) - {Condition.HIGH, Condition.LOW, Condition.UNUSUAL}
@@ -119,10 +121,36 @@ class Engine:
         self.shared["last"][sensor] = value
         verdicts = self._recovered(readings, now_us)
         for detector, state in zip(self.bank, self.states, strict=True):
-            found = detector.judge(state, self.shared, readings)
+            found = [self._in_order(verdict) for verdict in detector.judge(state, self.shared, readings)]
             self._note(found)
             verdicts += found
         return verdicts
+
+    def _in_order(self, verdict: Verdict) -> Verdict:
+        """A verdict that is not older than what was told of the sensor before: its clock may have been put back."""
+        told_us = int(self.own["told_us"][verdict.sensor])
+        if verdict.at_us < told_us:
+            verdict = replace(verdict, at_us=told_us + 1)
+        self.own["told_us"][verdict.sensor] = verdict.at_us
+        return verdict
+
+    def step_back(self, sensors: Iterable[int], batch: ReadingBatch) -> None:
+        """Judge again what a device sends that has put its clock back; called before its first batch is processed.
+
+        What is known of the sensor moves with its clock, as if that batch's first good reading came one interval after
+        the last judged one: what was pending goes on, what stands goes on. Until the clock is again where it was,
+        verdicts carry the time of the last one before, counted on by microseconds, so that they are taken as newer.
+        """
+        for sensor in sensors:
+            times = batch.event_us[(batch.sensor == sensor) & (batch.quality == Quality.GOOD)]
+            last_us = int(self.shared["last_us"][sensor])
+            if last_us == NEVER or not len(times) or times.min() > last_us:
+                continue
+            moved_us = int(times.min()) - round(float(self._interval_us[sensor])) - last_us
+            for name, columns in self.tables():
+                for column in columns.values() if name != "engine" else ():
+                    if column.dtype == np.int64:
+                        column[sensor] = np.where(column[sensor] == NEVER, NEVER, column[sensor] + moved_us)
 
     def _note(self, verdicts: Iterable[Verdict]) -> None:
         """Keep the shared counts of what stands in step with the verdicts."""

@@ -171,6 +171,52 @@ def test_an_adopted_fault_speaks_against_the_sensor_until_it_ends() -> None:
     assert engine.shared["faulty"].tolist() == [1, 0, 0]
 
 
+def test_a_press_overtaken_by_its_release_on_the_way_is_raised_and_ended() -> None:
+    engine = Engine(city(["help_button"]))
+    engine.process(batch([(0, 0, 0.0)]), 0)
+    verdicts = engine.process(batch([(0, 31, 0.0), (0, 30, 1.0)]), 0)
+    assert [(v.phase, v.at_us - START_US) for v in verdicts] == [
+        (Phase.RAISED, 30_000_000),
+        (Phase.CLEARED, 31_000_000),
+    ]
+
+
+def test_of_two_readings_of_one_time_in_a_batch_the_first_received_is_judged() -> None:
+    engine = Engine(city(["ch4", "ch4"]))
+    verdicts = engine.process(batch([(0, 0, 30.0), (0, 0, 0.0), (1, 0, 0.0), (1, 0, 30.0)]), 0)
+    assert [(v.sensor, v.phase) for v in verdicts] == [(0, Phase.RAISED)]
+
+
+def test_a_device_that_put_its_clock_back_is_judged_again_and_its_verdicts_stay_in_order() -> None:
+    engine = Engine(city(["ch4"]))
+    (raised,) = engine.process(batch([(0, 7200, 30.0)]), 0)
+    back = batch([(0, 3600, 30.0), (0, 3660, 0.0), (0, 3720, 60.0)])
+    assert not engine.process(back, 0)
+    engine.step_back([0], back)
+    ended, again = engine.process(back, 0)
+    assert [v.phase for v in (ended, again)] == [Phase.CLEARED, Phase.RAISED]
+    assert raised.at_us < ended.at_us < again.at_us
+    assert all(v.since_us <= v.at_us for v in (ended, again))
+    (late_end,) = engine.process(batch([(0, 9000, 0.0)]), 0)
+    assert late_end.at_us == START_US + 9_000_000_000
+
+
+def test_a_limit_that_was_pending_goes_on_when_the_clock_is_put_back() -> None:
+    engine = Engine(city(["pm25"]))
+    assert not engine.process(batch([(0, 86400 + s, 160.0) for s in range(0, 300, 60)]), 0)
+    back = batch([(0, s, 160.0) for s in range(0, 600, 60)])
+    engine.step_back([0], back)
+    assert [(v.phase, v.at_us - v.since_us) for v in engine.process(back, 0)] == [(Phase.RAISED, 600_000_000)]
+
+
+def test_a_step_back_of_what_was_never_heard_or_is_newer_changes_nothing() -> None:
+    engine = Engine(city(["ch4", "ch4"]))
+    engine.process(batch([(0, 0, 1.0)]), 0)
+    before = [column.copy() for column in engine.latest()]
+    engine.step_back([0, 1], batch([(0, 60, 1.0), (1, 0, 1.0)]))
+    assert all(np.array_equal(one, other) for one, other in zip(before, engine.latest(), strict=True))
+
+
 def test_the_state_of_half_a_million_sensors_fits_into_memory() -> None:
     assert Engine(city(["pm25"] * 10)).bytes_per_sensor <= 300
 
