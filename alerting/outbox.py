@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from alerting import tables
 from alerting.channels.base import Channel, Notification
@@ -36,6 +36,18 @@ LONGEST_PAUSE_S = 60.0
 GIVE_UP_AFTER_US = 24 * 3600 * 1_000_000
 GIVE_UP_AFTER_ATTEMPTS = 20
 """A notification is given up when it is both so old and so often tried."""
+
+
+LATE_AFTER_US = 120 * 1_000_000
+"""A grave notification that has waited for so long is told to the command centre, while it is tried on."""
+
+LATE_SEVERITY = Severity.MAJOR
+"""The mildest severity for which that is done."""
+
+TROUBLE_AFTER_US = 60 * 1_000_000
+"""A notification that has waited for so long is trouble."""
+
+WATCH_EVERY_S = 5.0
 
 
 class NotificationState(StrEnum):
@@ -85,6 +97,9 @@ class Outbox:
         self._clock = clock
         self._desks = {name: _Desk(channel) for name, channel in channels.items()}
         self._unknown = asyncio.Event()
+        self._oldest_us: int | None = None
+        self._waited_before: set[int] = set()
+        self._told_late: set[int] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def wake(self) -> None:
@@ -98,6 +113,19 @@ class Outbox:
         for desk in self._desks.values():
             desk.woken.set()
 
+    def trouble(self, now_us: int) -> str | None:
+        """What keeps notifications from getting through, in English; None where nothing does. Never blocks.
+
+        A channel that does not work, or a notification that has waited for more than a minute (as seen WATCH_EVERY_S
+        ago at most).
+        """
+        for name, desk in self._desks.items():
+            if desk.channel.trouble is not None:
+                return f"{name}: {desk.channel.trouble}"
+        if self._oldest_us is not None and now_us - self._oldest_us > TROUBLE_AFTER_US:
+            return f"a notification has waited for {(now_us - self._oldest_us) // 1_000_000} s"
+        return None
+
     async def run(self) -> None:
         """Send until cancelled."""
         self._loop = asyncio.get_running_loop()
@@ -105,6 +133,7 @@ class Outbox:
             for name, desk in self._desks.items():
                 group.create_task(self._serve(desk), name=f"notify by {name}")
             group.create_task(self._refuse_unknown(), name="notify by unknown channels")
+            group.create_task(self._watch(), name="watch the outbox")
 
     async def _serve(self, desk: _Desk) -> None:
         while True:
@@ -183,6 +212,37 @@ class Outbox:
                 continue
             await self._unknown.wait()
 
+    async def _watch(self) -> None:
+        """Know how long the oldest waits, and tell the centre of what is grave and late."""
+        while True:
+            try:
+                await asyncio.to_thread(self._look)
+            except LedgerUnavailableError as error:
+                _log.warning("outbox: the ledger cannot be used", why=str(error))
+            await self._clock.sleep(WATCH_EVERY_S)
+
+    def _look(self) -> None:
+        columns, now_us = tables.notifications.c, self._clock.now_us()
+        pending = columns.state == NotificationState.PENDING.value
+        late = select(tables.notifications).where(
+            pending,
+            columns.severity <= int(LATE_SEVERITY),
+            columns.created_us <= now_us - LATE_AFTER_US,
+            columns.worker != CENTRE,
+        )
+        with self._ledger.read() as connection:
+            self._oldest_us = connection.execute(select(func.min(columns.created_us)).where(pending)).scalar_one()
+            waiting = {row["id"]: _notification(row) for row in connection.execute(late).mappings()}
+        # Late at two looks: a history replayed at great speed is not late at once.
+        due = [waiting[one] for one in sorted(waiting.keys() & self._waited_before - self._told_late)]
+        self._waited_before = set(waiting)
+        self._told_late &= waiting.keys()
+        if due:
+            with self._ledger.write() as transaction:
+                for one in due:
+                    _record_late(transaction, one, now_us)
+            self._told_late.update(one.id for one in due)
+
     def _pending(self, channel: str, without: Sequence[int], limit: int) -> list[Notification]:
         columns = tables.notifications.c
         query = select(tables.notifications).where(
@@ -225,11 +285,30 @@ def _record_one(transaction: Transaction, result: _Sending, now_us: int) -> None
         last_error=None if sent else str(result.error)[:500],
         sent_us=now_us if sent else None,
     )
-    subject, subject_id = (Subject.TICKET, one.ticket_id) if one.event_id is None else (Subject.EVENT, one.event_id)
+    _write_down(transaction, one, now_us, attempts=attempts, error=result.error, final=True)
+    if not sent and one.worker != CENTRE and not _otherwise(transaction, one, _NOT_FAILED):
+        _tell_centre(transaction, one, now_us)
+
+
+def _record_late(transaction: Transaction, one: Notification, now_us: int) -> None:
+    """A notification that waits for too long: the centre learns of it once, and it is tried on."""
+    columns = tables.notifications.c
+    still = select(columns.id).where(columns.id == one.id, columns.state == NotificationState.PENDING.value)
+    if not transaction.rows(still) or _otherwise(transaction, one, [NotificationState.SENT.value]):
+        return
+    if _tell_centre(transaction, one, now_us):
+        error = f"not delivered within {LATE_AFTER_US // 60_000_000} min, still being tried"
+        _write_down(transaction, one, now_us, attempts=one.attempts, error=error, final=False)
+
+
+def _write_down(
+    transaction: Transaction, one: Notification, now_us: int, *, attempts: int, error: str | None, final: bool
+) -> None:
+    subject, subject_id = _case(one)
     transaction.trail(
-        Action.NOTIFIED if sent else Action.NOTIFY_FAILED,
+        Action.NOTIFIED if error is None else Action.NOTIFY_FAILED,
         subject,
-        subject_id or 0,
+        subject_id,
         at_us=now_us,
         actor=SYSTEM,
         notification=one.key,
@@ -240,21 +319,41 @@ def _record_one(transaction: Transaction, result: _Sending, now_us: int) -> None
         channel=one.channel,
         attempts=attempts,
         waited_us=now_us - one.created_us,
-        error=result.error,
+        error=error,
+        final=final,
     )
-    if not sent and one.worker != CENTRE and not _reached_otherwise(transaction, one):
-        payload = not_reached_push(one.payload, one.worker, one.channel)
-        for channel in CENTRE_CHANNELS:
-            row = outbox_row(
-                transaction,
-                Cause.NOT_REACHED,
-                worker=CENTRE,
-                channel=channel,
-                payload=payload,
-                severity=Severity(one.severity),
-                now_us=now_us,
-            )
-            transaction.add(tables.notifications, row)
+
+
+def _case(one: Notification) -> tuple[Subject, int]:
+    if one.event_id is None:
+        return Subject.TICKET, one.ticket_id or 0
+    return Subject.EVENT, one.event_id
+
+
+def _tell_centre(transaction: Transaction, one: Notification, now_us: int) -> bool:
+    """Tell the centre whom a notification did not reach, unless it was told before; whether it was told now."""
+    columns = tables.trail.c
+    subject, subject_id = _case(one)
+    failures = select(columns.detail).where(
+        columns.subject == subject.value,
+        columns.subject_id == subject_id,
+        columns.action == Action.NOTIFY_FAILED.value,
+    )
+    if any(row["detail"].get("notification") == one.key for row in transaction.rows(failures)):
+        return False
+    payload = not_reached_push(one.payload, one.worker, one.channel)
+    for channel in CENTRE_CHANNELS:
+        row = outbox_row(
+            transaction,
+            Cause.NOT_REACHED,
+            worker=CENTRE,
+            channel=channel,
+            payload=payload,
+            severity=Severity(one.severity),
+            now_us=now_us,
+        )
+        transaction.add(tables.notifications, row)
+    return True
 
 
 def _name(one: Notification) -> object:
@@ -262,8 +361,11 @@ def _name(one: Notification) -> object:
     return None if name is None else {"zh": name.zh, "en": name.en}
 
 
-def _reached_otherwise(transaction: Transaction, one: Notification) -> bool:
-    """Whether the same is told, or still being told, to the same person by another channel."""
+_NOT_FAILED = [NotificationState.PENDING.value, NotificationState.SENT.value]
+
+
+def _otherwise(transaction: Transaction, one: Notification, states: Sequence[str]) -> bool:
+    """Whether the same stands in one of these states for the same person by another channel."""
     columns = tables.notifications.c
     query = select(columns.id).where(
         columns.worker == one.worker,
@@ -271,7 +373,7 @@ def _reached_otherwise(transaction: Transaction, one: Notification) -> bool:
         columns.event_id.is_(None) if one.event_id is None else columns.event_id == one.event_id,
         columns.ticket_id.is_(None) if one.ticket_id is None else columns.ticket_id == one.ticket_id,
         columns.created_us == one.created_us,
-        columns.state != NotificationState.FAILED.value,
+        columns.state.in_(states),
         columns.id != one.id,
     )
     return bool(transaction.rows(query.limit(1)))

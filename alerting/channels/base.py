@@ -34,6 +34,11 @@ class Channel(Protocol):
         """As it stands among a worker's channels."""
         ...
 
+    @property
+    def trouble(self) -> str | None:
+        """What keeps it from working right now, in English; None where nothing is known to."""
+        ...
+
     async def send(self, notification: Notification) -> None:
         """Hand the notification over; return when the other side has it.
 

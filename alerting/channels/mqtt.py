@@ -20,6 +20,9 @@ _log = structlog.get_logger(__name__)
 CONNECT_PATIENCE_S = 5.0
 """How long a push waits for the connection before the outbox is told to try later."""
 
+MOST_CALLS = 1000
+"""Most pushes on their way at once; the outbox sends far fewer."""
+
 PUBLISH_PATIENCE_S = 10.0
 """How long the broker may take to acknowledge a push."""
 
@@ -38,6 +41,7 @@ class MqttChannel:
         self._clock = clock
         self._client: aiomqtt.Client | None = None
         self._connected = asyncio.Event()
+        self._problem: str = "not connected to the broker yet"
         self._keeper: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -51,6 +55,11 @@ class MqttChannel:
             self._keeper.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._keeper
+
+    @property
+    def trouble(self) -> str | None:
+        """See Channel.trouble."""
+        return None if self._connected.is_set() else self._problem
 
     async def send(self, notification: Notification) -> None:
         """See Channel.send: returns when the broker has acknowledged it."""
@@ -70,6 +79,10 @@ class MqttChannel:
             await client.publish(topic, payload, qos=1, timeout=PUBLISH_PATIENCE_S)
         except aiomqtt.MqttError as error:
             raise RetryableError(f"the broker did not take the push: {error}") from error
+        except ValueError as error:  # paho: a topic or payload that no broker takes
+            raise PermanentError(f"the push cannot be sent: {error}") from error
+        except (OSError, RuntimeError) as error:  # the socket went away; a message id that is still in use
+            raise RetryableError(f"the push could not be sent: {error}") from error
 
     async def _keep_connected(self) -> None:
         pause_s = self._settings.reconnect_min_s
@@ -83,8 +96,10 @@ class MqttChannel:
                     # Nothing is subscribed: this only ends, with an MqttError, when the connection does.
                     async for message in client.messages:
                         _log.warning("pushes: unexpected message", topic=str(message.topic))
-            except aiomqtt.MqttError as error:
-                _log.warning("pushes: not connected to the broker", why=str(error), next_try_s=pause_s)
+            except (aiomqtt.MqttError, OSError, ValueError, RuntimeError) as error:
+                # ValueError: a host name that cannot be encoded. Whatever it is, one that gave up would call nobody.
+                self._problem = f"not connected to the broker: {error}"
+                _log.warning("pushes: not connected to the broker", why=repr(error), next_try_s=pause_s)
             finally:
                 self._client = None
                 self._connected.clear()
@@ -93,7 +108,7 @@ class MqttChannel:
 
     def _new_client(self) -> aiomqtt.Client:
         settings = self._settings
-        return aiomqtt.Client(
+        client = aiomqtt.Client(
             settings.host,
             settings.port,
             username=settings.username,
@@ -101,5 +116,7 @@ class MqttChannel:
             identifier=f"{settings.client_id}-notify",
             keepalive=settings.keepalive_s,
             timeout=PUBLISH_PATIENCE_S,
-            max_concurrent_outgoing_calls=1000,
+            max_concurrent_outgoing_calls=MOST_CALLS,
         )
+        client.pending_calls_threshold = MOST_CALLS  # many pushes on their way are no news
+        return client

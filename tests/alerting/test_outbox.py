@@ -11,7 +11,15 @@ from alerting import tables
 from alerting.channels.base import Channel, Notification
 from alerting.ledger import Ledger
 from alerting.model import CENTRE, Action
-from alerting.outbox import GIVE_UP_AFTER_ATTEMPTS, GIVE_UP_AFTER_US, Outbox, pause_s
+from alerting.outbox import (
+    GIVE_UP_AFTER_ATTEMPTS,
+    GIVE_UP_AFTER_US,
+    LATE_AFTER_US,
+    TROUBLE_AFTER_US,
+    WATCH_EVERY_S,
+    Outbox,
+    pause_s,
+)
 from alerting.pipeline import Pipeline
 from config.clock import FollowingClock
 from config.errors import PermanentError, RetryableError
@@ -23,10 +31,14 @@ PATIENCE_S = 20.0
 
 
 class ManualClock(FollowingClock):
-    """A clock whose pauses take no time but are written down; its monotonic time moves by them."""
+    """A clock whose pauses take no time but are written down; its monotonic time moves by them.
+
+    The outbox looks after what is late when ``look`` lets it.
+    """
 
     def __init__(self) -> None:
         super().__init__(NOON_US)
+        self.look = asyncio.Event()
         self.slept: list[float] = []
         self._monotonic = 0.0
 
@@ -34,6 +46,10 @@ class ManualClock(FollowingClock):
         return self._monotonic
 
     async def sleep(self, seconds: float) -> None:
+        if seconds == WATCH_EVERY_S:
+            await self.look.wait()
+            await asyncio.sleep(0.001)
+            return
         self.slept.append(seconds)
         self._monotonic += seconds
         await asyncio.sleep(0)
@@ -44,6 +60,7 @@ class ScriptedChannel:
 
     def __init__(self, *script: Exception | None, name: str = "mqtt") -> None:
         self.name = name
+        self.trouble: str | None = None
         self.script = list(script)
         self.attempts: list[Notification] = []
         self.sent: list[Notification] = []
@@ -221,3 +238,81 @@ def test_pauses_grow_and_scatter_but_never_beyond_a_minute(attempts: int) -> Non
     shortest, longest = pause_s(attempts, 0.0), pause_s(attempts, 1.0)
     assert 0.5 <= shortest < longest <= 60
     assert longest == min(60, 2.0 ** (attempts - 1))
+
+
+class Silent(ScriptedChannel):
+    """Reaches the command centre, and nobody else."""
+
+    async def send(self, notification: Notification) -> None:
+        if notification.worker != CENTRE:
+            raise RetryableError("out of reach")
+        self.sent.append(notification)
+
+
+def of_the_centre(found: list[Any]) -> list[Any]:
+    return [row for row in found if row.worker == CENTRE]
+
+
+async def test_a_grave_push_that_does_not_get_through_for_two_minutes_is_told_to_the_centre_once(
+    ledger: Ledger, pipeline: Pipeline, clock: ManualClock
+) -> None:
+    pipeline.handle([verdict(0), verdict(3, severity=Severity.LARGER)], NOON_US)
+    channel = Silent()
+    outbox = Outbox(ledger, {"mqtt": channel}, clock)
+    ledger.subscribe(lambda _: outbox.wake())
+    clock.look.set()
+    clock.advance(NOON_US + LATE_AFTER_US - 1)
+    async with running(outbox):
+        await until(ledger, lambda found: min(row.attempts for row in found) > 3)
+        assert of_the_centre(rows(ledger)) == []
+        clock.advance(NOON_US + LATE_AFTER_US)
+        await until(ledger, lambda found: any(row.state == "sent" for row in of_the_centre(found)))
+        attempts = rows(ledger)[0].attempts
+        await until(ledger, lambda found: found[0].attempts > attempts + 2)
+    again = Outbox(ledger, {"mqtt": channel}, clock)
+    async with running(again):
+        attempts = rows(ledger)[0].attempts
+        await until(ledger, lambda found: found[0].attempts > attempts + 3)
+    (sent,) = channel.sent
+    assert (sent.cause, sent.payload["event_id"], sent.severity) == ("not_reached", 1, 2)
+    assert len(of_the_centre(rows(ledger))) == 1
+    (failed,) = [entry for entry in ledger.trail() if entry.action is Action.NOTIFY_FAILED]
+    assert (failed.detail["final"], failed.detail["waited_us"]) == (False, LATE_AFTER_US)
+
+
+async def test_what_was_late_and_fails_for_good_is_not_told_to_the_centre_twice(
+    ledger: Ledger, pipeline: Pipeline, clock: ManualClock
+) -> None:
+    pipeline.handle([verdict(0)], NOON_US)
+    channel = ScriptedChannel()
+    outbox = Outbox(ledger, {"mqtt": channel}, clock)
+    clock.advance(NOON_US + LATE_AFTER_US)
+    outbox._look()
+    assert of_the_centre(rows(ledger)) == []
+    outbox._look()
+    outbox._look()
+    assert len(of_the_centre(rows(ledger))) == 1
+    channel.script = [PermanentError("no such number"), None]
+    async with running(outbox):
+        await until(ledger, lambda found: [row.state for row in found] == ["failed", "sent"])
+    assert len(of_the_centre(rows(ledger))) == 1
+
+
+async def test_what_is_wrong_with_it_can_be_asked_at_any_time(
+    ledger: Ledger, pipeline: Pipeline, clock: ManualClock
+) -> None:
+    channel = ScriptedChannel()
+    outbox = Outbox(ledger, {"mqtt": channel}, clock)
+    assert outbox.trouble(NOON_US) is None
+    pipeline.handle([verdict(0)], NOON_US)
+    outbox._look()
+    assert outbox.trouble(NOON_US + TROUBLE_AFTER_US) is None
+    assert outbox.trouble(NOON_US + TROUBLE_AFTER_US + 1) == "a notification has waited for 60 s"
+    channel.trouble = "not connected"
+    assert outbox.trouble(NOON_US) == "mqtt: not connected"
+    channel.trouble = None
+    clock.look.set()
+    async with running(outbox), asyncio.timeout(PATIENCE_S):
+        await until(ledger, all_sent)
+        while outbox.trouble(NOON_US + TROUBLE_AFTER_US + 1) is not None:  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(0.01)

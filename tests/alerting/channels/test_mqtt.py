@@ -117,3 +117,59 @@ async def test_a_worker_id_that_would_reach_others_is_refused(broker: Server, wo
     async with MqttChannel(settings(broker), SystemClock()) as channel:
         with pytest.raises(PermanentError):
             await channel.send(notification(worker))
+
+
+async def test_it_says_whether_it_is_connected(broker: Server) -> None:
+    async with MqttChannel(settings(broker), SystemClock()) as channel:
+        assert channel.trouble == "not connected to the broker yet"
+        await channel.send(notification())
+        assert channel.trouble is None
+        await asyncio.to_thread(broker.stop)
+        async with asyncio.timeout(PATIENCE_S):
+            while channel.trouble is None:  # noqa: ASYNC110 - it tells nobody
+                await asyncio.sleep(0.01)
+        assert channel.trouble.startswith("not connected to the broker")
+
+
+async def test_it_goes_on_trying_whatever_the_connection_raises(
+    broker: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures: list[Exception] = [OSError("no such device"), ValueError("label too long"), RuntimeError("in use")]
+    channel = MqttChannel(settings(broker), SystemClock())
+    make = channel._new_client
+
+    def fails_at_first() -> aiomqtt.Client:
+        if failures:
+            raise failures.pop(0)
+        return make()
+
+    monkeypatch.setattr(channel, "_new_client", fails_at_first)
+    async with asyncio.timeout(PATIENCE_S), channel:
+        await channel.send(notification())
+    assert failures == []
+
+
+async def test_a_host_name_that_cannot_be_encoded_is_told_and_ends_nothing(broker: Server) -> None:
+    wrong = settings(broker).model_copy(update={"host": "a" * 64 + ".example"})
+    async with asyncio.timeout(PATIENCE_S), MqttChannel(wrong, SystemClock()) as channel:
+        while (channel.trouble or "").endswith("yet"):  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(0.01)
+        assert "label" in (channel.trouble or "")
+
+
+async def test_many_pushes_at_once_are_no_reason_to_warn(broker: Server, caplog: pytest.LogCaptureFixture) -> None:
+    async with MqttChannel(settings(broker), SystemClock()) as channel:
+        await asyncio.gather(*(channel.send(notification()) for _ in range(50)))
+    assert "pending publish calls" not in caplog.text
+
+
+async def test_a_push_that_no_broker_takes_is_refused_for_good(broker: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with MqttChannel(settings(broker), SystemClock()) as channel:
+        await channel.send(notification())
+
+        async def too_large(*_: object, **__: object) -> None:
+            raise ValueError("Payload too large.")
+
+        monkeypatch.setattr(channel._client, "publish", too_large)
+        with pytest.raises(PermanentError, match="too large"):
+            await channel.send(notification())
