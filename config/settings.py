@@ -4,7 +4,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 
 from config.vocabulary import Language
 
@@ -12,7 +12,56 @@ from config.vocabulary import Language
 class Section(BaseModel):
     """A part of the settings: frozen, and strict about keys it does not know."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+_LONGEST_S = 1e10  # three hundred years: far from where a count of microseconds ends
+_LONGEST_TOPIC = 65_535  # bytes (MQTT 3.1.1, 1.5.3)
+
+
+def _speakable(name: str) -> str:
+    """A topic or filter that the protocol can carry at all. Raises ValueError."""
+    if "\0" in name or len(name.encode("utf-8", "surrogatepass")) > _LONGEST_TOPIC:
+        raise ValueError(f"without a null character, of at most {_LONGEST_TOPIC} bytes")
+    if any("\ud800" <= letter <= "\udfff" for letter in name):
+        raise ValueError("text that UTF-8 can carry")
+    return name
+
+
+def _topic_filter(name: str) -> str:
+    """A topic filter (MQTT 3.1.1, 4.7), or one behind ``$share/<group>/``. Raises ValueError."""
+    _speakable(name)
+    levels = name.split("/")
+    if levels[0] == "$share":
+        if len(levels) < 3 or not levels[1] or not "/".join(levels[2:]) or set("+#") & set(levels[1]):
+            raise ValueError("a shared subscription is $share/<group>/<filter>, without + and # in the group")
+        levels = levels[2:]
+    if any("#" in level for level in levels[:-1]) or ("#" in levels[-1] and levels[-1] != "#"):
+        raise ValueError("# stands only at the end, alone behind the last /")
+    if any("+" in level and level != "+" for level in levels):
+        raise ValueError("+ stands alone between two /")
+    return name
+
+
+def _plain_topic(name: str) -> str:
+    """A topic that can be published to. Raises ValueError."""
+    if set("+#") & set(_speakable(name)):
+        raise ValueError("a topic without + and #")
+    return name
+
+
+TopicFilter = Annotated[str, AfterValidator(_topic_filter)]
+PlainTopic = Annotated[str, AfterValidator(_plain_topic)]
+
+
+def _password_of_somebody(password: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+    """A password belongs to a user name, which stands before it. Raises ValueError."""
+    if password is not None and info.data.get("username", "") is None:
+        raise ValueError("a username with it")
+    return password
+
+
+Password = Annotated[SecretStr | None, AfterValidator(_password_of_somebody)]
 
 
 class PayloadFormat(StrEnum):
@@ -25,7 +74,7 @@ class PayloadFormat(StrEnum):
 class Subscription(Section):
     """Which topics carry readings, and in which format."""
 
-    filter: str = Field(min_length=1, description="MQTT topic filter, + and # allowed")
+    filter: TopicFilter = Field(min_length=1, description="MQTT topic filter, + and # allowed")
     format: PayloadFormat = Field(description="how its payloads are read")
 
 
@@ -36,10 +85,18 @@ class MqttSettings(Section):
     port: int = Field(1883, ge=1, le=65535, description="port of the broker")
     client_id: str = Field("gridwhistle", min_length=1, description="names the persistent session; unique per daemon")
     username: str | None = Field(None, description="user name at the broker")
-    password: SecretStr | None = Field(None, description="password at the broker")
+    password: Password = Field(None, description="password at the broker")
     keepalive_s: int = Field(30, ge=5, le=3600, description="seconds between signs of life")
-    reconnect_min_s: float = Field(0.5, gt=0, description="first pause before connecting again; doubles, with jitter")
-    reconnect_max_s: float = Field(30, gt=0, description="longest pause before connecting again")
+    reconnect_min_s: float = Field(
+        0.5, gt=0, le=3600, description="first pause before connecting again; doubles, with jitter"
+    )
+    reconnect_max_s: float = Field(
+        30,
+        gt=0,
+        le=86_400,
+        validate_default=True,
+        description="longest pause before connecting again; not below reconnect_min_s",
+    )
     subscriptions: tuple[Subscription, ...] = Field(
         (
             Subscription(filter="gridwhistle/readings/#", format=PayloadFormat.NATIVE),
@@ -48,7 +105,17 @@ class MqttSettings(Section):
         min_length=1,
         description="topics that carry readings",
     )
-    notify_prefix: str = Field("gridwhistle/notify", description="pushes go to <prefix>/<worker id>")
+    notify_prefix: PlainTopic = Field(
+        "gridwhistle/notify", min_length=1, description="pushes go to <prefix>/<worker id>"
+    )
+
+    @field_validator("reconnect_max_s")
+    @classmethod
+    def _not_below_the_first(cls, longest: float, info: ValidationInfo) -> float:
+        first = info.data.get("reconnect_min_s", 0)
+        if longest < first:
+            raise ValueError(f"at least reconnect_min_s, which is {first:g}")
+        return longest
 
 
 class LocalStoreSettings(Section):
@@ -65,7 +132,7 @@ class Influx1StoreSettings(Section):
     url: str = Field("http://127.0.0.1:8086", description="address of the server")
     database: str = Field("gridwhistle", min_length=1, description="database; created if missing")
     username: str | None = Field(None, description="user name at the server")
-    password: SecretStr | None = Field(None, description="password at the server")
+    password: Password = Field(None, description="password at the server")
 
 
 class InfluxStoreSettings(Section):
@@ -86,15 +153,20 @@ class IngestSettings(Section):
 
     batch_ms: int = Field(20, ge=1, le=1000, description="longest wait for a micro-batch to fill, milliseconds")
     batch_messages: int = Field(1000, ge=1, le=100_000, description="most messages in a micro-batch")
-    future_s: float = Field(120, ge=0, description="a device time further ahead than this is refused")
-    too_old_s: float = Field(7 * 86_400, gt=0, description="a device time further back than this is refused")
+    future_s: float = Field(120, ge=0, le=_LONGEST_S, description="a device time further ahead than this is refused")
+    too_old_s: float = Field(
+        7 * 86_400, gt=0, le=_LONGEST_S, description="a device time further back than this is refused"
+    )
     late_s: float = Field(
         300,
         gt=0,
+        le=_LONGEST_S,
         description="a reading that arrives later than this, and later than two intervals, is kept but pages nobody",
     )
-    silent_after: float = Field(3, ge=1.5, description="intervals without a reading after which a sensor is silent")
-    silent_floor_s: float = Field(60, ge=0, description="never call a sensor silent sooner than this")
+    silent_after: float = Field(
+        3, ge=1.5, le=1_000_000, description="intervals without a reading after which a sensor is silent"
+    )
+    silent_floor_s: float = Field(60, ge=0, le=_LONGEST_S, description="never call a sensor silent sooner than this")
 
 
 class ClockSource(StrEnum):
@@ -108,7 +180,9 @@ class ClockSettings(Section):
     """Whose time it is. ``broker``: a replay or simulation publishes it, for history that runs like life."""
 
     source: ClockSource = Field(ClockSource.SYSTEM, description="system, or broker for a replay")
-    topic: str = Field("gridwhistle/clock", description="topic of the time when the source is broker")
+    topic: PlainTopic = Field(
+        "gridwhistle/clock", min_length=1, description="topic of the time when the source is broker"
+    )
 
 
 class LedgerSettings(Section):

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -156,6 +157,83 @@ def test_every_mistake_is_told_at_once_with_file_key_found_and_expected(tmp_path
     )
 
 
+WRONG = [
+    ("ingest.too_old_s", "1e13", "at most 1e+10"),
+    ("ingest.future_s", "1e13", "at most 1e+10"),
+    ("ingest.late_s", "1e13", "at most 1e+10"),
+    ("ingest.silent_floor_s", "1e13", "at most 1e+10"),
+    ("ingest.silent_after", "1e9", "at most 1e+06"),
+    ("ingest.too_old_s", "inf", "finite number"),
+    ("ingest.late_s", "nan", "finite number"),
+    ("dashboard.session_hours", "nan", "finite number"),
+    ("mqtt.reconnect_min_s", "1e9", "at most 3600"),
+    ("mqtt.reconnect_max_s", "0.1", "at least reconnect_min_s, which is 0.5"),
+    ("mqtt.password", '"8812345678"', "a username with it"),
+    ("mqtt.notify_prefix", '"a/+"', "a topic without + and #"),
+    ("mqtt.notify_prefix", '""', "a value"),
+    ("clock.topic", '"gridwhistle/#"', "a topic without + and #"),
+    ("clock.topic", '"a\\u0000b"', "without a null character"),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "expected"), WRONG)
+def test_a_value_that_could_only_fail_later_stops_the_start(
+    tmp_path: Path, key: str, value: str, expected: str
+) -> None:
+    section, _, name = key.partition(".")
+    path = written(tmp_path, f'city = "c"\n[{section}]\n{name} = {value}\n')
+    with pytest.raises(ConfigurationError, match=rf"{re.escape(key)}: .*{re.escape(expected)}"):
+        load_settings(path, environ={})
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("gridwhistle/#/x", "# stands only at the end"),
+        ("a/b#", "# stands only at the end"),
+        ("##", "# stands only at the end"),
+        ("a/b+/c", "+ stands alone"),
+        ("++", "+ stands alone"),
+        ("a\0b", "null character"),
+        ("a" * 65_536, "65535 bytes"),
+        ("$share/group", "$share/<group>/<filter>"),
+        ("$share//a", "$share/<group>/<filter>"),
+        ("$share/g+/a", "$share/<group>/<filter>"),
+        ("$share/g/", "$share/<group>/<filter>"),
+        ("$share/g/a#", "# stands only at the end"),
+    ],
+)
+def test_a_filter_that_no_broker_takes_stops_the_start(name: str, expected: str) -> None:
+    with pytest.raises(ConfigurationError, match=re.escape(expected)):
+        load_settings(
+            None, environ={}, overrides={"city": "c", "mqtt.subscriptions": [{"filter": name, "format": "native"}]}
+        )
+
+
+@pytest.mark.parametrize(
+    "name", ["#", "+", "/", "a/#", "+/+/#", "/a//+", "$share/g/a/#", "$SYS/#", "街道/#", "a" * 65_535]
+)
+def test_a_filter_that_brokers_take_is_taken(name: str) -> None:
+    overrides = {"city": "c", "mqtt.subscriptions": [{"filter": name, "format": "native"}]}
+    assert load_settings(None, environ={}, overrides=overrides).mqtt.subscriptions[0].filter == name
+
+
+def test_a_first_pause_beyond_the_longest_is_told_where_the_longest_is_the_default() -> None:
+    with pytest.raises(ConfigurationError, match="at least reconnect_min_s, which is 60"):
+        load_settings(None, environ={"GRIDWHISTLE_CITY": "c", "GRIDWHISTLE_MQTT__RECONNECT_MIN_S": "60"})
+
+
+def test_a_password_at_the_store_needs_a_username_too() -> None:
+    environ = {
+        "GRIDWHISTLE_CITY": "c",
+        "GRIDWHISTLE_STORE__TYPE": "influx1",
+        "GRIDWHISTLE_STORE__PASSWORD": "k7Rw-22pq",
+    }
+    with pytest.raises(ConfigurationError, match="a username with it"):
+        load_settings(None, environ=environ)
+    assert load_settings(None, environ=environ | {"GRIDWHISTLE_STORE__USERNAME": "u"}).store.type == "influx1"
+
+
 def test_an_unknown_key_of_one_store_names_the_keys_of_that_store(tmp_path: Path) -> None:
     path = written(tmp_path, 'city = "c"\n[store]\ntype = "influx1"\nbucket = "b"\n')
     expected = "one of type, url, database, username, password"
@@ -181,7 +259,8 @@ def test_an_unknown_override_is_told() -> None:
     ["changeme", "Change-Me!", "password", "SECRET", "example", "<your token>", "${TOKEN}", "xxxx", "***", "123456"],
 )
 def test_a_secret_that_everybody_knows_stops_the_start(secret: str) -> None:
-    report = read_settings(None, environ={"GRIDWHISTLE_CITY": "c", "GRIDWHISTLE_MQTT__PASSWORD": secret})
+    environ = {"GRIDWHISTLE_CITY": "c", "GRIDWHISTLE_MQTT__USERNAME": "somebody", "GRIDWHISTLE_MQTT__PASSWORD": secret}
+    report = read_settings(None, environ=environ)
     assert [(p.code, p.field) for p in report.problems] == [("placeholder_secret", "GRIDWHISTLE_MQTT__PASSWORD")]
 
 
@@ -240,6 +319,8 @@ def test_every_setting_can_be_set_by_its_variable(setting: Setting) -> None:
         environ |= {"GRIDWHISTLE_STORE__TYPE": setting.variant}
     if setting.variant == "influx":
         environ |= {"GRIDWHISTLE_STORE__ORG": "o", "GRIDWHISTLE_STORE__TOKEN": "k7Rw-22pq"}
+    if setting.key[-1] == "password":
+        environ |= {setting.environment.replace("PASSWORD", "USERNAME"): "somebody"}
     if setting.key[-1] == "type":
         sample: tuple[str, object] = (str(setting.variant), setting.variant)
     elif setting.key[-1] == "subscriptions":
