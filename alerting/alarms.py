@@ -10,6 +10,10 @@ LIMIT_CONDITIONS = frozenset({Condition.HIGH, Condition.LOW})
 """Conditions that say a limit of the law or the site was passed."""
 
 
+OUR_CLOCK_CONDITIONS = frozenset({Condition.SILENT, Condition.OUT_OF_RANGE})
+"""Conditions that begin by our clock (there is no device time to trust) and end with a reading by the device's own."""
+
+
 class AlarmReason(StrEnum):
     """Why a verdict did what it did."""
 
@@ -79,10 +83,12 @@ def judge(
 
 def _of_standing(alarm: Alarm, verdict: Verdict, now_us: int) -> AlarmDecision:
     if verdict.phase is Phase.CLEARED:
-        # Compared with the beginning: a silence is decided by our clock and ended by the device's.
-        if verdict.at_us < alarm.since_us:
+        last_us = max(alarm.last_us, verdict.at_us)
+        if alarm.condition in OUR_CLOCK_CONDITIONS:
+            last_us = max(alarm.last_us, min(verdict.at_us, now_us))  # a device ahead must not hide the next silence
+        elif verdict.at_us < alarm.since_us:
             return AlarmDecision(Step.NOTHING, AlarmReason.OLDER)
-        ended = replace(alarm, state=AlarmState.CLEARED, cleared_us=now_us, last_us=max(alarm.last_us, verdict.at_us))
+        ended = replace(alarm, state=AlarmState.CLEARED, cleared_us=now_us, last_us=last_us)
         return AlarmDecision(Step.CLEAR, AlarmReason.ENDED, ended)
     if (verdict.severity, verdict.nature) == (alarm.severity, alarm.nature):
         return AlarmDecision(Step.NOTHING, AlarmReason.SAME_AGAIN)

@@ -65,12 +65,22 @@ def test_an_end_that_belongs_to_an_earlier_alarm_does_not_clear_this_one() -> No
     assert judge(standing(), cleared(verdict(0), NOON_US - SECOND_US), "x", LATER_US).reason is AlarmReason.OLDER
 
 
-def test_a_silence_ends_with_a_reading_whose_own_clock_is_behind_ours() -> None:
-    silence = verdict(
-        0, condition=Condition.SILENT, nature=Nature.FAULT, at_us=LATER_US, since_us=NOON_US, value=float("nan")
-    )
-    alarm = judge(None, silence, "s0-ch4", LATER_US).alarm
-    assert judge(alarm, cleared(silence, LATER_US - SECOND_US), "s0-ch4", LATER_US + SECOND_US).step is Step.CLEAR
+@pytest.mark.parametrize("condition", [Condition.SILENT, Condition.OUT_OF_RANGE])
+@pytest.mark.parametrize("behind_us", [SECOND_US, 3600 * SECOND_US])
+def test_what_began_by_our_clock_ends_with_a_reading_whose_own_clock_is_behind(
+    condition: Condition, behind_us: int
+) -> None:
+    fault = verdict(0, condition=condition, nature=Nature.FAULT, at_us=LATER_US, since_us=NOON_US, value=float("nan"))
+    alarm = judge(None, fault, "s0-ch4", LATER_US).alarm
+    assert judge(alarm, cleared(fault, LATER_US - behind_us), "s0-ch4", LATER_US + SECOND_US).step is Step.CLEAR
+
+
+def test_a_device_whose_clock_is_ahead_can_fall_silent_again_at_once() -> None:
+    silence = verdict(0, condition=Condition.SILENT, nature=Nature.FAULT, at_us=NOON_US)
+    alarm = judge(None, silence, "s0-ch4", NOON_US).alarm
+    ended = judge(alarm, cleared(silence, LATER_US + 100 * SECOND_US), "s0-ch4", LATER_US).alarm
+    again = replace(silence, at_us=LATER_US + SECOND_US)
+    assert judge(ended, again, "s0-ch4", LATER_US + SECOND_US).step is Step.RAISE
 
 
 def test_nothing_ends_twice() -> None:
