@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from config.quantities import QUANTITIES
 from config.texts import table
 from config.vocabulary import Language
 from detectors.bank import NEVER
@@ -111,6 +112,23 @@ def test_adopted_conditions_are_not_raised_again_and_end_with_normal_readings() 
         ended += engine.process(batch([(0, second, 0.0), (1, second, 40.0 + second / 60)]), 0)
     assert {(v.sensor, v.condition) for v in ended if v.phase is Phase.CLEARED} == held
     assert not engine.standing()
+
+
+def test_whatever_is_adopted_on_whatever_sensor_ends_with_normal_readings() -> None:
+    held = [(quantity, condition) for quantity in QUANTITIES for condition in Condition if condition != "silent"]
+    engine = Engine(city([quantity for quantity, _ in held]))
+    engine.adopt([(index, condition) for index, (_, condition) in enumerate(held)])
+    assert len(engine.standing()) == len(held)
+    rng = np.random.default_rng(1)
+    kept = [QUANTITIES[quantity] for quantity, _ in held]
+    usual = {"o2": 20.9, "pressure": 1000.0, "temperature": 15.0, "humidity": 50.0, "noise": 50.0}
+    level = np.array([usual.get(quantity, 0.0) for quantity, _ in held])
+    scatter = np.array([0.0 if q.steps else 0.2 if q.name == "o2" else 0.5 for q in kept])
+    low, high = np.array([q.low for q in kept]), np.array([q.high for q in kept])
+    for step in range(120):
+        values = np.clip(level + scatter * np.round(rng.normal(size=len(held)), 1), low, high)
+        engine.process(batch([(index, step * 60.0, float(value)) for index, value in enumerate(values)]), 0)
+    assert not {held[index] for index, _ in engine.standing()}
 
 
 def test_an_adopted_condition_that_nothing_judges_any_more_ends_with_the_next_good_reading() -> None:
