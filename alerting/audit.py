@@ -15,11 +15,13 @@ from alerting.events import Left
 from alerting.ledger import Ledger
 from alerting.model import Action, TrailEntry
 from alerting.push import fill
+from alerting.retire import SENSOR_REMOVED
 from config.texts import both, number
 from config.vocabulary import LocalText, Severity
 
 _BY_ITSELF = {
     (Action.TICKET_CLOSED, "stayed_over"): "ticket_closed_by_itself",
+    (Action.ALARM_CLEARED, SENSOR_REMOVED): "alarm_retired",
     (Action.EVENT_ASSIGNED, Left.OFF_DUTY.value): "event_passed_on",
     (Action.EVENT_ASSIGNED, Left.GONE.value): "event_passed_on",
 }

@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from sqlalchemy import func, select
 
-from alerting import stages, tables
+from alerting import retire, stages, tables
 from alerting.events import OVER_TICKET_CLOSES_US
 from alerting.ledger import Ledger
 from alerting.responsible import Duty
@@ -71,6 +71,18 @@ class Pipeline:
                 stage(work)
         if work.tickets or now_us >= self._tickets_due_us:
             self._tickets_due_us = self._next_ticket_due()
+        return _outcome(work)
+
+    def retire_missing(self, now_us: int) -> Outcome:
+        """End the alarms of sensors that are no longer in the city; to be called at the start, before verdicts come.
+
+        Their events and tickets become over where nothing else stands. Called again it does nothing. Raises
+        LedgerUnavailableError, with nothing of the call kept.
+        """
+        with self._ledger.write() as transaction:
+            work = Work((), now_us, transaction, self._city, self._duty)
+            retire.retire(work, retire.missing(work))
+        self._tickets_due_us = self._next_ticket_due()
         return _outcome(work)
 
     def due(self, now_us: int) -> bool:

@@ -574,3 +574,24 @@ def test_after_a_close_and_an_end_the_next_press_opens_an_event(pipeline: Pipeli
     assert pipeline.handle([gone(BUTTON, LATER_US)], LATER_US) == Outcome(cleared=1)
     pressed = verdict(BUTTON, at_us=LATER_US + 1)
     assert pipeline.handle([pressed], LATER_US + 1) == Outcome(raised=1, events_opened=1, told=1)
+
+
+def test_alarms_of_sensors_that_left_the_city_end_and_their_cases_become_over(
+    pipeline: Pipeline, ledger: Ledger, city: City
+) -> None:
+    broken = replace(STUCK, sensor=0)
+    pipeline.handle([verdict(0), verdict(2), verdict(5), verdict(6), broken], NOON_US)
+    sensors = [one for one in city.sensors if one.id not in {"s0-ch4", "s5-tilt"}]
+    smaller = replace(city, sensors=tuple(replace(one, index=index) for index, one in enumerate(sensors)))
+    after = Pipeline(ledger, smaller)
+    assert after.retire_missing(LATER_US) == Outcome(cleared=3)
+    assert {sensor for sensor, _ in ledger.open_conditions()} == {"s2-ch4", "s6-tilt"}
+    assert {event.code[-4:]: event.over for event in ledger.events()} == {"0001": True, "0002": False, "0003": False}
+    assert [ticket.over for ticket in ledger.tickets()] == [True]
+    ends = [entry for entry in ledger.trail() if entry.action is Action.ALARM_CLEARED]
+    assert {entry.detail["why"] for entry in ends} == {"sensor_removed"}
+    assert audit.describe(ends[0]).en == "s0-ch4 is no longer in the city; its alarm (Too high) has ended"
+    before = everything(ledger)
+    assert after.retire_missing(LATER_US + 1) == Outcome()
+    assert everything(ledger) == before
+    assert after.handle([], LATER_US + OVER_TICKET_CLOSES_US).tickets_closed == 1
