@@ -15,6 +15,7 @@ import threading
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from enum import StrEnum
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -27,6 +28,7 @@ from config.clock import Clock
 from config.errors import GridwhistleError
 from config.settings import MqttSettings
 from ingest.model import Message
+from ingest.subscriptions import SubscriptionMemory
 
 _log = structlog.get_logger(__name__)
 
@@ -51,7 +53,8 @@ class MqttReceiver:
     """Receives messages in order and acknowledges them when told. An async context manager.
 
     extra_topics: further filters in the same stream. batch_ms, batch_messages: a batch is complete when the first of
-    its messages has waited so long, or when it holds so many. waiting_limit: see the module.
+    its messages has waited so long, or when it holds so many. waiting_limit: see the module. memory: a file that keeps
+    what the session is subscribed to, so that what the settings no longer name is taken back after a restart.
 
     The network is served by a thread of its own, which alone touches the MQTT client. It connects with exponential
     pauses (``reconnect_min_s`` doubling to ``reconnect_max_s``, each shortened by up to half at random) and never
@@ -67,11 +70,13 @@ class MqttReceiver:
         batch_ms: int = 20,
         batch_messages: int = 1000,
         waiting_limit: int = 20_000,
+        memory: Path | None = None,
     ) -> None:
         self._settings = settings
         self._clock = clock
         filters = [subscription.filter for subscription in settings.subscriptions]
         self._filters = [*filters, *extra_topics]
+        self._subscriptions = SubscriptionMemory(memory)
         self._batch_s = batch_ms / 1000
         self._batch_messages = batch_messages
         self._waiting_limit = max(waiting_limit, batch_messages)
@@ -257,6 +262,7 @@ class MqttReceiver:
             )
         client.on_connect = connection.on_connect
         client.on_subscribe = connection.on_subscribe
+        client.on_unsubscribe = connection.on_unsubscribe
         client.on_message = connection.on_message
         client.on_disconnect = connection.on_disconnect
         try:
@@ -266,8 +272,8 @@ class MqttReceiver:
         try:
             return self._serve(client, connection)
         finally:
-            if self._stopping.is_set() and (open_socket := client.socket()) is not None:
-                _part_in_peace(open_socket)
+            if self._stopping.is_set():
+                self._part_in_peace(client, connection)
             client.disconnect()
             if (open_socket := client.socket()) is not None:
                 open_socket.close()
@@ -322,6 +328,30 @@ class MqttReceiver:
             elif client.ack(token & 0xFFFF, 1) == MQTTErrorCode.MQTT_ERR_SUCCESS:
                 self._counters["acknowledged"] += 1
 
+    def _part_in_peace(self, client: paho.Client, connection: "_Connection") -> None:
+        """Send the last acknowledgements, say goodbye and wait, not too long, until the broker has read all of it.
+
+        Closed at once, acknowledgements can be lost: a broker that sees the next connection of this client first
+        throws away what it has not read of the old one, and sends those messages again.
+        """
+        deadline = self._clock.monotonic() + _GOODBYE_S
+        self._send_acks(client, connection)
+        while client.want_write() and (sock := client.socket()) is not None:
+            if not _ready_to_write(sock, deadline - self._clock.monotonic()):
+                return
+            client.loop_write()
+        open_socket: Any = client.socket()
+        if open_socket is None:
+            return
+        with contextlib.suppress(OSError):  # gone already
+            open_socket.settimeout(_GOODBYE_S)
+            open_socket.sendall(_DISCONNECT)
+            open_socket.shutdown(socket.SHUT_WR)
+            while (left := deadline - self._clock.monotonic()) > 0:  # it may go on sending for ever
+                open_socket.settimeout(left)
+                if not open_socket.recv(65536):
+                    return
+
     def _signal_if_enough(self) -> None:
         if len(self._waiting) >= self._wake_at and not self._signalled:
             self._signal()
@@ -333,10 +363,17 @@ class MqttReceiver:
                 self._loop.call_soon_threadsafe(self._ready.set)
 
     def connected(self, client: paho.Client, *, session_present: bool) -> int:
-        """A connection is up (called in the network thread): subscribe to everything. Returns its generation."""
+        """A connection is up (called in the network thread): subscribe to everything. Returns its generation.
+
+        What an earlier run had subscribed to and nobody wants any more is taken back first.
+        """
         self._generation += 1
         self._refused_filters = ()
         self._last_problem = ""
+        if gone := self._subscriptions.gone(self._filters):
+            client.unsubscribe(gone)
+            _log.info("mqtt_unsubscribed", filters=gone)
+        self._subscriptions.asked(self._filters)
         client.subscribe([(name, 1) for name in self._filters])
         _log.info("mqtt_connected", connects=self._generation, session_present=session_present)
         return self._generation
@@ -345,6 +382,7 @@ class MqttReceiver:
         """The broker answered the subscriptions (called in the network thread)."""
         refused = [name for name, code in zip(self._filters, codes, strict=False) if code.is_failure]
         self._refused_filters = tuple(refused)
+        self._subscriptions.answered(self._filters)  # in order: what was taken back is gone by now
         for name in refused:
             _log.error("mqtt_subscription_refused", filter=name)
         self._state = ReceiverState.CONNECTED
@@ -365,18 +403,10 @@ class MqttReceiver:
         )
 
 
-def _part_in_peace(sock: Any) -> None:
-    """Say goodbye and wait until the broker has read all that was sent.
-
-    Closed at once, the last acknowledgements can be lost: a broker that sees the next connection of this client first
-    throws away what it has not read of the old one, and sends those messages again.
-    """
-    with contextlib.suppress(OSError):  # gone already
-        sock.settimeout(_GOODBYE_S)
-        sock.sendall(_DISCONNECT)
-        sock.shutdown(socket.SHUT_WR)
-        while sock.recv(65536):
-            pass
+def _ready_to_write(sock: Any, timeout_s: float) -> bool:
+    with selectors.DefaultSelector() as selector:
+        selector.register(sock, selectors.EVENT_WRITE)
+        return timeout_s > 0 and bool(selector.select(timeout_s))
 
 
 class _Connection:
@@ -398,6 +428,9 @@ class _Connection:
     def on_subscribe(self, _client: paho.Client, _data: Any, _mid: int, codes: list[ReasonCode], _p: Any) -> None:
         self.packets += 1
         self._receiver.subscribed(codes)
+
+    def on_unsubscribe(self, _client: paho.Client, _data: Any, _mid: int, _codes: list[ReasonCode], _p: Any) -> None:
+        self.packets += 1
 
     def on_message(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
         self.packets += 1

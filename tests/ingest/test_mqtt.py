@@ -1,14 +1,17 @@
 """The receiver against a real Mosquitto."""
 
 import asyncio
+import contextlib
 import json
+import socket
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import paho.mqtt.client as paho
 import pytest
-from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.reasoncodes import ReasonCode
 
@@ -226,6 +229,87 @@ async def test_the_end_of_the_context_ends_the_stream(broker: Server) -> None:
         await asyncio.sleep(0)
     assert await asyncio.wait_for(reader, PATIENCE_S) == []
     receiver.acknowledge([Message("t", b"", 0, token=1 << 16 | 1)])  # too late, and harmless
+
+
+async def test_acknowledgements_given_at_the_last_moment_reach_the_broker(
+    broker: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hold, held, go_on = threading.Event(), threading.Event(), threading.Event()
+    really = paho.Client.loop_misc
+
+    def slowly(client: paho.Client) -> MQTTErrorCode:
+        if hold.is_set():  # behind the acknowledging of this round, before the look whether to stop
+            held.set()
+            go_on.wait(PATIENCE_S)
+        return really(client)
+
+    monkeypatch.setattr(paho.Client, "loop_misc", slowly)
+    async with receiving(broker) as receiver:
+        await until(ReceiverState.CONNECTED, receiver)
+        await asyncio.to_thread(publish, broker, [str(number) for number in range(100)])
+        got = await collect(receiver, 100, acknowledge=False)
+        hold.set()
+        assert await asyncio.to_thread(held.wait, PATIENCE_S)
+        receiver.acknowledge(got)
+        leaving = asyncio.create_task(receiver.__aexit__(None, None, None))
+        await asyncio.sleep(0)
+        go_on.set()
+        await leaving
+    hold.clear()
+    async with receiving(broker) as receiver:
+        await until(ReceiverState.CONNECTED, receiver)
+        await asyncio.to_thread(publish, broker, ["fresh"])
+        assert [message.payload for message in await collect(receiver, 1)] == [b"fresh"]
+
+
+class EndlessBroker(threading.Thread):
+    """Grants everything, and goes on sending whatever it is told."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self.listener.getsockname()[1]
+        self.over = threading.Event()
+
+    def run(self) -> None:
+        connection, _ = self.listener.accept()
+        with connection, contextlib.suppress(OSError):  # the other side has gone, at last
+            connection.recv(1000)
+            connection.sendall(b"\x20\x02\x00\x00")
+            identifier = connection.recv(1000)[2:4]
+            connection.sendall(b"\x90\x04" + identifier + b"\x01\x01")
+            while not self.over.wait(0.02):
+                connection.sendall(b"\x30\x03\x00\x01a")
+
+
+async def test_a_broker_that_goes_on_sending_does_not_keep_us_from_stopping(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ingest.mqtt._GOODBYE_S", 0.2)
+    endless = EndlessBroker()
+    endless.start()
+    try:
+        async with asyncio.timeout(PATIENCE_S / 2), MqttReceiver(settings(endless.port), SystemClock()) as receiver:
+            await until(ReceiverState.CONNECTED, receiver)
+    finally:
+        endless.over.set()
+        endless.join()
+        endless.listener.close()
+
+
+async def test_what_the_settings_no_longer_name_is_taken_back_from_the_session(broker: Server, tmp_path: Path) -> None:
+    memory = tmp_path / "deep" / "subscriptions"
+
+    def subscribed(name: str) -> MqttReceiver:
+        given = settings(broker, subscriptions=[{"filter": name, "format": "native"}])
+        return MqttReceiver(given, SystemClock(), memory=memory)
+
+    async with subscribed("old/#") as receiver:
+        await until(ReceiverState.CONNECTED, receiver)
+    async with subscribed("new/#") as receiver:
+        await until(ReceiverState.CONNECTED, receiver)
+        await asyncio.to_thread(publish, broker, ["stale"], topic="old/x")
+        await asyncio.to_thread(publish, broker, ["fresh"], topic="new/x")
+        assert [message.payload for message in await collect(receiver, 1)] == [b"fresh"]
+    assert json.loads(memory.read_text()) == ["new/#"]
 
 
 async def test_nothing_is_lost_between_publisher_and_store_while_broker_and_daemon_come_and_go(
