@@ -3,6 +3,7 @@
 One writer at a time, readers beside it. What ``write`` commits is on disk (write-ahead log, full synchronisation).
 """
 
+import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,15 +13,17 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Engine, Select, Table, and_, create_engine, event, func, or_, select, text
+from alembic.util import CommandError
+from sqlalchemy import Connection, Engine, Select, Table, and_, create_engine, event, func, inspect, or_, select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from alerting import tables
 from alerting.model import Alarm, EventState, FaultTicket, GridEvent, Subject, TicketState, TrailEntry
 from alerting.rows import Row, alarm_of, event_of, ticket_of, trail_of
 from alerting.transaction import Transaction, chunks
-from config.errors import ConfigurationError, GridwhistleError, RetryableError
+from config.errors import ConfigurationError, GridwhistleError, PermanentError, RetryableError
 from config.vocabulary import Category, Severity
 from detectors.model import Condition
 
@@ -30,6 +33,58 @@ BUSY_TIMEOUT_MS = 10_000
 
 class LedgerUnavailableError(RetryableError):
     """The database cannot be reached or is locked for too long; nothing of the transaction was kept."""
+
+
+class LedgerOutdatedError(PermanentError):
+    """The database's tables are not those of this program; a person must mend them."""
+
+
+_UNAVAILABLE = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_PROTOCOL,
+        sqlite3.SQLITE_INTERRUPT,
+    }
+)
+"""What SQLite says when the disk, the memory or another program stands in the way: that passes."""
+
+
+_NO_SUCH = ("no such table", "no such column", "has no column", "does not exist")
+"""What SQLite and PostgreSQL say of a table or column that is not there."""
+
+
+def _passes(error: DBAPIError) -> bool:
+    """Whether the same statement may succeed later."""
+    if error.connection_invalidated:
+        return True
+    if isinstance(error.orig, sqlite3.Error):
+        code = getattr(error.orig, "sqlite_errorcode", None)  # absent where the driver, not SQLite, complains
+        return code is not None and code & 0xFF in _UNAVAILABLE
+    return isinstance(error, OperationalError)
+
+
+def _check_tables(connection: Connection) -> None:
+    """Raise LedgerOutdatedError where a table or a column of the program is not in the database."""
+    seen = inspect(connection)
+    tables_there = set(seen.get_table_names())
+    for table in tables.metadata.sorted_tables:
+        there = {column["name"] for column in seen.get_columns(table.name)} if table.name in tables_there else set()
+        lacking = [column.name for column in table.columns if column.name not in there]
+        if lacking:
+            raise LedgerOutdatedError(_outdated(f"table {table.name} lacks {', '.join(lacking)}"))
+
+
+def _outdated(what: object) -> str:
+    return (
+        f"ledger: its tables are not those of this version ({what}). Give the ledger that belongs to this version, "
+        "restore it from a copy, or move the file away to begin with an empty one"
+    )
 
 
 def _prepare_sqlite(engine: Engine) -> None:
@@ -74,13 +129,17 @@ def _migrate(connection: Connection) -> None:
     config = Config()
     config.set_main_option("script_location", str(files("alerting") / "migrations"))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    try:
+        command.upgrade(config, "head")
+    except CommandError as error:  # a revision that this version does not know
+        raise LedgerOutdatedError(_outdated(error)) from error
 
 
 class Ledger:
     """Reads answer with the dataclasses of ``alerting.model``; ``write`` is the way of every change.
 
-    Calls block and may come from any thread. Raises LedgerUnavailableError where the database does.
+    Calls block and may come from any thread. Raises LedgerUnavailableError where the database cannot be used now,
+    LedgerOutdatedError where its tables are wrong.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -92,12 +151,14 @@ class Ledger:
     def open(cls, url: str) -> "Ledger":
         """Open the database and bring its tables up to date.
 
-        Raises ConfigurationError for an address that cannot be used, LedgerUnavailableError where nobody answers.
+        Raises ConfigurationError for an address that cannot be used, LedgerUnavailableError where nobody answers,
+        LedgerOutdatedError where the tables are not those of this version.
         """
         engine = _engine(url)
         ledger = cls(engine)
         with ledger._exclusive() as connection:
             _migrate(connection)
+            _check_tables(connection)
         return ledger
 
     def close(self) -> None:
@@ -246,11 +307,13 @@ def _translated() -> Iterator[None]:
         yield
     except GridwhistleError:
         raise
-    except OperationalError as error:
-        raise LedgerUnavailableError(f"ledger: {error.orig}") from error
+    except PoolTimeoutError as error:
+        raise LedgerUnavailableError(f"ledger: every connection is taken: {error}") from error
     except DBAPIError as error:
-        if error.connection_invalidated:
+        if _passes(error):
             raise LedgerUnavailableError(f"ledger: {error.orig}") from error
+        if any(words in str(error.orig) for words in _NO_SUCH):
+            raise LedgerOutdatedError(_outdated(error.orig)) from error
         raise
 
 

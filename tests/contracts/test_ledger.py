@@ -6,18 +6,19 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import delete, insert, text, update
+from sqlalchemy import create_engine, delete, insert, text, update
+from sqlalchemy.event import listen
 from sqlalchemy.exc import IntegrityError
 
 from alerting import audit, tables
 from alerting.accounts import Accounts
 from alerting.bell import Bell
 from alerting.commands import Commands
-from alerting.ledger import Ledger, LedgerUnavailableError
+from alerting.ledger import Ledger, LedgerOutdatedError, LedgerUnavailableError
 from alerting.model import Action, EventState, Subject, TicketState
 from alerting.pipeline import Pipeline
 from config.city import City
-from config.errors import ConfigurationError, RetryableError
+from config.errors import ConfigurationError, PermanentError, RetryableError
 from config.vocabulary import Category, Severity
 from dashboard_api import ports
 from detectors.model import Condition, Nature, Phase
@@ -208,6 +209,58 @@ def test_a_ledger_locked_by_another_program_can_be_tried_again(
     other.execute("ROLLBACK")
     other.close()
     assert pipeline.handle([verdict(0)], NOON_US).raised == 1
+
+
+@pytest.mark.parametrize(
+    "change", ["ALTER TABLE alarms DROP COLUMN last_us", "ALTER TABLE notifications RENAME TO others"]
+)
+def test_tables_of_another_version_are_named_at_once_and_not_tried_again(
+    pipeline: Pipeline, tmp_path: Path, change: str
+) -> None:
+    with sqlite3.connect(tmp_path / "ledger.sqlite") as other:
+        other.execute(change)
+    other.close()
+    with pytest.raises(LedgerOutdatedError, match=r"no such (table|column)|has no column") as failed:
+        pipeline.handle([verdict(0)], NOON_US)
+    assert isinstance(failed.value, PermanentError)
+    assert "restore it from a copy" in str(failed.value)
+    with pytest.raises(LedgerOutdatedError, match=r"table (alarms lacks last_us|notifications lacks id)"):
+        Ledger.open(f"sqlite:///{tmp_path}/ledger.sqlite")
+
+
+def test_a_full_disk_can_be_tried_again(ledger: Ledger) -> None:
+    def small(connection: sqlite3.Connection, _: object) -> None:
+        pages = connection.execute("PRAGMA page_count").fetchone()[0]
+        connection.execute(f"PRAGMA max_page_count = {pages}")
+
+    listen(ledger._engine, "connect", small)
+    ledger.close()  # the next connection cannot grow the file
+
+    def write() -> None:
+        with ledger.write() as transaction:
+            for _ in range(100):
+                transaction.trail(Action.EVENT_NOTE, Subject.EVENT, 1, at_us=NOON_US, actor="admin", text="x" * 2000)
+
+    with pytest.raises(LedgerUnavailableError, match="full"):
+        write()
+    assert ledger.trail() == []
+
+
+def test_a_ledger_of_a_newer_version_is_named(ledger: Ledger, tmp_path: Path) -> None:
+    with ledger.write() as transaction:
+        transaction.connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(LedgerOutdatedError, match="9999"):
+        Ledger.open(f"sqlite:///{tmp_path}/ledger.sqlite")
+
+
+@pytest.mark.usefixtures("ledger")
+def test_a_pool_without_a_free_connection_can_be_tried_again(tmp_path: Path) -> None:
+    crowded = Ledger(
+        create_engine(f"sqlite:///{tmp_path}/ledger.sqlite", pool_size=1, max_overflow=0, pool_timeout=0.01)
+    )
+    with crowded.read(), pytest.raises(LedgerUnavailableError, match="every connection is taken"):
+        crowded.events()
+    crowded.close()
 
 
 def test_the_city_of_the_tests_is_whole(city: City) -> None:
