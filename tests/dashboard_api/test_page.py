@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import pytest_asyncio
 from fastapi import FastAPI
-from playwright.async_api import Browser, Route
+from playwright.async_api import Browser, FloatRect, Route
 
 from config.clock import US_PER_SECOND, from_datetime
 from config.settings import DashboardSettings
@@ -18,8 +18,8 @@ from config.vocabulary import Severity
 from dashboard_api.app import create_app
 from dashboard_api.server import serve
 from detectors.model import Phase
-from tests.support.browser import PHONE, Centre, chromium, command_centre
-from tests.support.dashboard import ACCOUNT, PASSWORD, Desk, desk
+from tests.support.browser import DESK, PHONE, Centre, chromium, command_centre
+from tests.support.dashboard import ACCOUNT, PASSWORD, Desk, desk, morning
 
 # One browser for all tests of this file, so all of them share its event loop.
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
@@ -36,6 +36,21 @@ COLOURED = """() => {
   return coloured;
 }"""
 """How many of 24,000 points of the map have a colour."""
+DRAWN = """() => {
+  const canvas = document.querySelector('.map canvas');
+  const place = canvas.getBoundingClientRect();
+  const {data, width, height} = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+  let [left, top, right, bottom] = [width, height, 0, 0];
+  for (let i = 3; i < data.length; i += 4) {
+    if (data[i] < 200) continue;
+    const [x, y] = [(i >> 2) % width, Math.floor((i >> 2) / width)];
+    [left, top, right, bottom] = [Math.min(left, x), Math.min(top, y), Math.max(right, x), Math.max(bottom, y)];
+  }
+  const [across, down] = [place.width / width, place.height / height];
+  return {x: place.left + left * across, y: place.top + top * down, width: (right - left) * across,
+    height: (bottom - top) * down};
+}"""
+"""The box on the screen that holds all that is drawn on the map."""
 MARKED_AT = """() => {
   const canvas = document.querySelector('.chart canvas');
   const {data, width} = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
@@ -96,6 +111,12 @@ async def until(centre: Centre, condition: str) -> None:
         await centre.page.evaluate(
             f"async () => {{ while (!({condition})) await new Promise(requestAnimationFrame); }}"
         )
+
+
+async def box(centre: Centre, selector: str) -> FloatRect:
+    found = await centre.page.locator(selector).first.bounding_box()
+    assert found is not None, selector
+    return found
 
 
 def leak(desk: Desk) -> int:
@@ -205,7 +226,6 @@ async def test_the_language_changes_without_reload_and_is_kept(centre: Centre, d
     await centre.page.click("button:text-is('English')")
     await centre.page.wait_for_selector(".detail h2:has-text('Gas leak')")
     assert await centre.page.title() == "City grid command centre"
-    await picture(centre, "command-centre-en")
     shown = await centre.page.inner_text("body")
     names = {desk.city.name.en}
     assert not re.search("[\u4e00-\u9fff]", shown.replace("中文", "")), names
@@ -292,7 +312,6 @@ async def test_a_phone_shows_map_and_feed_and_then_the_details(browser: Browser,
         event_id = leak(desk)
         await phone.wait_for_event(event_id)
         assert await phone.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-        await picture(phone, "command-centre-phone")
         await phone.open_event(event_id)
         assert not await phone.page.is_visible(".map")
         await phone.page.click(".actions button.main")
@@ -363,27 +382,46 @@ async def test_a_wrong_password_is_said_in_words(browser: Browser, url: str) -> 
         await centre.page.wait_for_selector(".wrong:has-text('密码不对')")
 
 
-async def test_a_full_desk_is_worth_looking_at(centre: Centre, desk: Desk) -> None:
-    plan = [
-        ("noise", 2, 78.0, Severity.GENERAL),
-        ("tilt", 4, 5.1, Severity.LARGER),
-        ("water_level", 2, 1.4, Severity.LARGER),
-        ("current", 3, 61.0, Severity.MAJOR),
-        ("help_button", 2, 1.0, Severity.MAJOR),
-        ("ch4", 7, 58.4, Severity.EXTREME),
-    ]
-    for quantity, nth, value, severity in plan:
-        sensor = desk.sensor(quantity, nth)
-        desk.read(sensor, [*(value * (0.2 + n % 9 * 0.01) for n in range(200)), value * 0.4, value * 0.7, value])
-        newest = desk.alarm(sensor, value, severity)
-        desk.advance(300)
-    desk.fault(desk.sensor("temperature", 2))
-    await until(centre, f"document.querySelectorAll('.item[data-event]').length === {len(plan)}")
-    order = await centre.page.eval_on_selector_all(
-        ".item", "items => items.map((item) => item.className.match(/level-(.)/)[1])"
-    )
-    assert order == sorted(order)
-    await centre.open_event(newest.id)
-    await centre.page.wait_for_selector(".chart canvas")
-    await until(centre, f"({COLOURED})() > 200")
-    await picture(centre, "command-centre-zh")
+async def test_a_full_desk_shows_the_worst_first_and_who_why_and_the_curve_at_one_glance(
+    browser: Browser, url: str, desk: Desk
+) -> None:
+    event = morning(desk)
+    async with command_centre(browser, url, viewport=DESK) as centre:
+        await centre.sign_in(ACCOUNT, PASSWORD)
+        await centre.wait_for_event(event.id)
+        order = await centre.page.eval_on_selector_all(
+            ".item", "items => items.map((item) => item.className.match(/level-(.)/)[1])"
+        )
+        assert order == sorted(order) == ["1", "2", "2", "3", "3", "4"]
+        await centre.open_event(event.id)
+        for name, language, measured in (("zh", "English", "低于 50 %LEL"), ("en", "中文", "below 50 %LEL")):
+            await centre.page.wait_for_selector(f".tools button:text-is('{language}')")
+            await centre.page.wait_for_selector(".chart canvas")
+            assert measured in await centre.page.inner_text(".measured")
+            await until(centre, f"({COLOURED})() > 200")
+            await picture(centre, f"command-centre-{name}")
+            for shown in (".facts dd strong", ".reason", ".chart [role=img]"):
+                place = await box(centre, shown)
+                assert place["y"] + place["height"] <= DESK["height"], (name, shown)
+            if name == "zh":
+                await centre.page.click(f".tools button:text-is('{language}')")
+        assert centre.errors == []
+
+
+async def test_the_city_fills_the_map_and_nothing_lies_over_it(browser: Browser, url: str, desk: Desk) -> None:
+    event = morning(desk)
+    for viewport in (DESK, PHONE):
+        async with command_centre(browser, url, viewport=viewport) as centre:
+            await centre.sign_in(ACCOUNT, PASSWORD)
+            await centre.wait_for_event(event.id)
+            await centre.page.wait_for_selector(".map canvas")
+            await until(centre, f"({COLOURED})() > 200")
+            drawn = await centre.page.evaluate(DRAWN)
+            place = await box(centre, ".map")
+            assert max(drawn["width"] / place["width"], drawn["height"] / place["height"]) > 0.72
+            for name in (".legend", ".map-tools"):
+                other = await box(centre, name)
+                beside = drawn["x"] + drawn["width"] <= other["x"] or drawn["y"] + drawn["height"] <= other["y"]
+                assert beside, (name, viewport)
+            if viewport is PHONE:
+                await picture(centre, "command-centre-phone")

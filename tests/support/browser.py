@@ -20,6 +20,7 @@ ARGUMENTS = [
 ]
 PATIENCE_MS = 20_000
 CONTROL_ROOM = {"width": 1366, "height": 768}
+DESK = {"width": 1440, "height": 900}
 PHONE = {"width": 390, "height": 844}
 
 

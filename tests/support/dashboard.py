@@ -22,6 +22,7 @@ from config.clock import US_PER_SECOND, FollowingClock
 from config.settings import DashboardSettings
 from config.vocabulary import Language, Severity
 from dashboard_api.ports import Health, LastValues, Ports
+from detectors.bank import shown_unit
 from detectors.model import Condition, Nature, Phase, Reason, Verdict
 from ingest.local import DuckdbStore
 from ingest.model import ReadingBatch, Series
@@ -78,6 +79,31 @@ class Desk:
         self.say(verdict_of(sensor, value, severity, self.clock.now_us(), phase))
         return self.ledger.events(limit=1)[0]
 
+    def exceed(
+        self, sensor: Sensor, value: float, phase: Phase = Phase.RAISED, since_us: int | None = None
+    ) -> GridEvent:
+        """Let the gravest of the city's own limits that the value passes be passed; answers the newest grid event."""
+        limits = [one for one in self.city.limits.of(sensor.id, sensor.quantity) if one.threshold <= value]
+        limit = min(limits, key=lambda one: one.severity)
+        now_us = self.clock.now_us()
+        verdict = verdict_of(sensor, value, limit.severity, now_us, phase)
+        params = {
+            **verdict.reason.params,
+            "unit": shown_unit(sensor.unit),
+            "threshold": limit.threshold,
+            "source": limit.source,
+        }
+        self.say(
+            replace(
+                verdict,
+                reason=Reason(verdict.reason.key, params),
+                expected_low=sensor.measures.low,
+                expected_high=limit.threshold,
+                since_us=now_us if since_us is None else since_us,
+            )
+        )
+        return self.ledger.events(limit=1)[0]
+
     def fault(self, sensor: Sensor, value: float = 21.0) -> FaultTicket:
         """Let a sensor be found stuck; answers the newest fault ticket."""
         now_us = self.clock.now_us()
@@ -93,6 +119,10 @@ class Desk:
             )
         )
         return self.ledger.tickets(limit=1)[0]
+
+    def advance_to(self, minutes: float) -> None:
+        """Let it be so many minutes after the beginning."""
+        self.clock.advance(START_US + round(minutes * 60 * US_PER_SECOND))
 
     def advance(self, seconds: float) -> None:
         self.clock.advance(self.clock.now_us() + round(seconds * US_PER_SECOND))
@@ -123,6 +153,53 @@ def verdict_of(sensor: Sensor, value: float, severity: Severity, at_us: int, pha
         detector="limit",
         reason=Reason(f"reason.high.{step}", params),
     )
+
+
+def morning(desk: Desk) -> GridEvent:
+    """Let a Saturday morning happen, 10:00 to 11:36, that ends with a gas leak; answers the leak."""
+    do = desk.ports.commands
+
+    def accept(event: GridEvent, after_s: float, note: str = "") -> None:
+        desk.advance(after_s)
+        do.acknowledge(event.id, actor=ACCOUNT, now_us=desk.clock.now_us())
+        if note:
+            do.note(event.id, note, actor=ACCOUNT, now_us=desk.clock.now_us())
+
+    desk.advance_to(4)
+    accept(desk.exceed(desk.sensor("noise", 6), 77.4), 130)
+    desk.advance_to(13)
+    ticket = desk.fault(desk.sensor("temperature", 9), 21.4)
+    do.acknowledge_ticket(ticket.id, actor=ACCOUNT, now_us=desk.clock.now_us())
+    desk.advance_to(24)
+    accept(desk.exceed(desk.sensor("tilt", 6), 4.3), 95)
+    desk.advance_to(41)
+    desk.exceed(desk.sensor("water_level", 3), 0.19)
+    desk.advance_to(52)
+    desk.fault(desk.sensor("humidity", 5), 48.0)
+    desk.advance_to(68)
+    accept(desk.exceed(desk.sensor("help_button", 1), 1.0), 40)
+    desk.advance_to(77)
+    desk.exceed(desk.sensor("people", 9), 241.0)
+    return _leak(desk, desk.sensor("ch4", 6), begins_s=84 * 60, now_s=96 * 60)
+
+
+def _leak(desk: Desk, sensor: Sensor, begins_s: float, now_s: float) -> GridEvent:
+    """Gas fills a room: concentration rises towards 62 %LEL with a time constant of 4 min."""
+    seconds = np.arange(0, now_s, sensor.interval_s)
+    scatter = np.random.default_rng(7).normal(0, 1, len(seconds))
+    risen = 58 * -np.expm1(-np.clip(seconds - begins_s, 0, None) / 240)
+    value = np.round(3.2 + risen + scatter * (0.25 + risen * 0.018), 1)
+    times = START_US + np.round(seconds * US_PER_SECOND).astype(np.int64)
+    rows, quality = np.full(len(times), sensor.index), np.zeros(len(times), np.uint8)
+    desk.store.write(ReadingBatch.of(rows.tolist(), times.tolist(), times.tolist(), value.tolist(), quality.tolist()))
+    desk.last.event_us[sensor.index], desk.last.value[sensor.index] = times[-1], value[-1]
+    began, worse = (int(np.argmax(value >= threshold)) for threshold in (25.0, 50.0))
+    desk.advance_to(seconds[began] / 60)
+    desk.exceed(sensor, float(value[began]))
+    desk.advance_to(seconds[worse] / 60)
+    event = desk.exceed(sensor, float(value[worse]), Phase.CHANGED, since_us=int(times[began]))
+    desk.advance_to(now_s / 60)
+    return event
 
 
 @cache

@@ -3,12 +3,12 @@ import {get} from './api.js';
 import {COLOURS} from './severity.js';
 import {now} from './store.js';
 import {html, useEffect, useRef, useState} from './ui.js';
-import {nameOf, number, problemText, quantityName, t, timeZone} from './words.js';
+import {judgedBy, nameOf, number, problemText, quantityName, t, timeZone} from './words.js';
 
 const INK = '#23272b';
 const SOFT = '#5b6268';
 const POINTS = 600;
-const HEIGHT = 190;
+const HEIGHT = 154;
 
 /** From well before the first suspicious reading until now, or some time after the alarm was over. */
 function windowOf(alarm, interval) {
@@ -25,16 +25,17 @@ function windowOf(alarm, interval) {
 function drawExpected(chart, alarm) {
   const {ctx, bbox: {left, top, width, height}} = chart;
   const edge = (value, fallback) => (value === null ? fallback : chart.valToPos(value, 'y', true));
-  const high = Math.max(top, edge(alarm.expected_high, top));
-  const low = Math.min(top + height, edge(alarm.expected_low, top + height));
-  if (alarm.expected_high === null && alarm.expected_low === null) return;
+  const bounds = judgedBy(alarm);
+  if (bounds.high === null && bounds.low === null) return;
+  const high = Math.max(top, edge(bounds.high, top));
+  const low = Math.min(top + height, edge(bounds.low, top + height));
   ctx.save();
   ctx.fillStyle = '#dfe3e6';
   ctx.fillRect(left, high, width, Math.max(0, low - high));
   ctx.strokeStyle = SOFT;
   ctx.lineWidth = devicePixelRatio;
   ctx.setLineDash([5 * devicePixelRatio, 4 * devicePixelRatio]);
-  for (const [bound, y] of [[alarm.expected_high, high], [alarm.expected_low, low]]) {
+  for (const [bound, y] of [[bounds.high, high], [bounds.low, low]]) {
     if (bound === null) continue;
     ctx.beginPath();
     ctx.moveTo(left, y);
@@ -67,7 +68,7 @@ function drawMoment(chart, alarm, level) {
 
 function yRange(alarm) {
   return (_, low, high) => {
-    const marks = [alarm.expected_low, alarm.expected_high, alarm.value, low, high]
+    const marks = [...Object.values(judgedBy(alarm)), alarm.value, low, high]
       .filter((value) => value !== null && Number.isFinite(value));
     const bottom = Math.min(...marks);
     const top = Math.max(...marks);
@@ -79,16 +80,17 @@ function yRange(alarm) {
 function options(alarm, level, width, until) {
   const axis = {stroke: SOFT, font: '13px system-ui, sans-serif', grid: {stroke: '#d3d7da', width: 1}, ticks: {show: false}};
   return {
-    width, height: HEIGHT,
+    width, height: HEIGHT, padding: [8, 14, 0, 0],
     legend: {show: false},
     cursor: {drag: {x: false, y: false}, points: {size: 6}},
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), timeZone()),
     // Up to the end of what was asked for, so that a sensor that fell silent is seen to have done so.
     scales: {x: {range: (_, first) => [first, until]}, y: {range: yRange(alarm)}},
     axes: [
-      {...axis, space: 64, values: [
+      {...axis, size: 30, space: 64, values: [
         [86400, '{M}/{D}', null, null, null, null, null, null, 1],
-        [60, '{HH}:{mm}', '\n{M}/{D}', null, '\n{M}/{D}', null, null, null, 1],
+        [3600, '{HH}:{mm}', null, null, '{M}/{D}', null, null, null, 1],
+        [60, '{HH}:{mm}', null, null, null, null, null, null, 1],
         [1, '{HH}:{mm}:{ss}', null, null, null, null, null, null, 1],
       ]},
       {...axis, size: 54, space: 36, values: (_, ticks) => ticks.map(number)},

@@ -5,7 +5,7 @@ import {Chart} from './chart.js';
 import {Badge, severityName} from './severity.js';
 import {gridPath, now, state, update} from './store.js';
 import {html, useEffect, useRef, useState} from './ui.js';
-import {measure, nameOf, problemText, quantityName, span, t, timeText} from './words.js';
+import {judgedBy, measure, nameOf, problemText, quantityName, span, t, timeText} from './words.js';
 
 const READ_AGAIN_MS = 120;
 const PATHS = {event: '/events', fault: '/faults'};
@@ -35,30 +35,32 @@ function useCase({kind, id}) {
 }
 
 function expected(alarm) {
-  const low = alarm.expected_low === null ? null : measure(alarm.expected_low, alarm.unit);
-  const high = alarm.expected_high === null ? null : measure(alarm.expected_high, alarm.unit);
+  const [low, high] = Object.values(judgedBy(alarm)).map((bound) => (bound === null ? null : measure(bound, alarm.unit)));
   if (low !== null && high !== null) return t('ui.detail.between', {low, high});
   if (high !== null) return t('ui.detail.at_most', {high});
   return low === null ? null : t('ui.detail.at_least', {low});
 }
 
+const alarmTitle = (alarm) => t('ui.detail.alarm_of', {
+  quantity: quantityName(alarm.quantity), condition: t(`condition.${alarm.condition}`),
+});
+
+function Fact({label, children}) {
+  return html`<div><dt>${label}</dt><dd>${children}</dd></div>`;
+}
+
 function Alarm({alarm, level, first}) {
   const range = expected(alarm);
-  const title = t('ui.detail.alarm_of', {
-    quantity: quantityName(alarm.quantity), condition: t(`condition.${alarm.condition}`),
-  });
   const facts = html`<p class="reason">${nameOf(alarm.reason.text)}</p>
-    <dl class="facts">
-      <dt>${t('ui.detail.value')}</dt><dd><strong>${measure(alarm.value, alarm.unit)}</strong></dd>
-      ${range && html`<dt>${t('ui.detail.expected')}</dt><dd>${range}</dd>`}
-      <dt>${t('ui.detail.when')}</dt><dd>${timeText(alarm.decided_by_reading_at, now())}${' '}
-        <span class="soft">${alarm.cleared_at ? t('state.cleared') : t('ui.detail.standing')}</span></dd>
-      <dt>${t('ui.detail.sensor')}</dt><dd class="code">${alarm.sensor}</dd>
+    <dl class="measured">
+      <${Fact} label=${t('ui.detail.value')}><strong>${measure(alarm.value, alarm.unit)}</strong><//>
+      ${range && html`<${Fact} label=${t('ui.detail.expected')}>${range}<//>`}
+      <${Fact} label=${t('ui.detail.when')}>${timeText(alarm.decided_by_reading_at, now())}${' '}
+        <span class="soft">${alarm.cleared_at ? t('state.cleared') : t('ui.detail.standing')}</span><//>
+      <${Fact} label=${t('ui.detail.sensor')}><span class="code">${alarm.sensor}</span><//>
     </dl>
     <${Chart} alarm=${alarm} level=${level} />`;
-  return first
-    ? html`<h4>${title}</h4>${facts}`
-    : html`<${Folded} title=${title}>${facts}<//>`;
+  return first ? facts : html`<${Folded} title=${alarmTitle(alarm)}>${facts}<//>`;
 }
 
 function Folded({title, children}) {
@@ -138,7 +140,7 @@ export function Detail() {
     </header>
     <${Actions} key=${`${one.kind}${one.id}`} one=${one} onChanged=${setOne} />
     <${Facts} one=${one} />
-    ${alarms.length > 0 && html`<section class="why"><h3>${t('ui.detail.why')}
+    ${alarms.length > 0 && html`<section class="why"><h3>${t('ui.detail.why')} <span class="which">${alarmTitle(alarms[0])}</span>
         ${alarms.length > 1 && html` <span class="soft">${t('ui.detail.alarms', {count: alarms.length})}</span>`}</h3>
       ${alarms.map((alarm, at) => html`<${Alarm} key=${alarm.id} alarm=${alarm} level=${level} first=${at === 0} />`)}</section>`}
     ${one.trail && html`<section><h3>${t('ui.detail.trail')}</h3><${Trail} entries=${one.trail} /></section>`}`}

@@ -11,6 +11,8 @@ const OUTLINE = {district: [2.4, '#4b5258'], street: [1.8, '#656c72'], community
 const SENSORS_FROM = 2; // zoom steps beyond the whole city
 const SENSOR_LIMIT = 1500;
 const RADIUS = 13;
+const EDGE = 14; // pixels between the city and the map's border
+const BESIDE_TOOLS = 68;
 
 /** An event on the canvas: the severity's shape with its numeral; a ring where it is the chosen one. */
 const EventMark = L.CircleMarker.extend({
@@ -81,7 +83,7 @@ export class CityMap {
     this.onSensors = onSensors;
     this.renderer = L.canvas({padding: 0.3});
     this.map = L.map(place, {
-      renderer: this.renderer, preferCanvas: true, zoomControl: false, attributionControl: false, zoomSnap: 0.25,
+      renderer: this.renderer, preferCanvas: true, zoomControl: false, attributionControl: false, zoomSnap: 0,
       maxZoom: 20, zoomAnimation: !matchMedia('(prefers-reduced-motion: reduce)').matches,
     });
     this.layers = new Map();
@@ -119,7 +121,11 @@ export class CityMap {
   }
 
   whole() {
-    this.map.fitBounds(this.bounds, {paddingTopLeft: [14, 14], paddingBottomRight: [14, this.map.getSize().y > 420 ? 92 : 14], animate: false});
+    const below = this.map.getContainer().parentElement.querySelector('.legend').offsetHeight + 26;
+    const zoom = (right) => this.map.getBoundsZoom(this.bounds, false, L.point(EDGE + right, EDGE + below));
+    // Beside the buttons where that costs next to nothing; else the city has the whole width.
+    const right = zoom(BESIDE_TOOLS) > zoom(EDGE) - 0.1 ? BESIDE_TOOLS : EDGE;
+    this.map.fitBounds(this.bounds, {paddingTopLeft: [EDGE, EDGE], paddingBottomRight: [right, below], animate: false});
     this.isWhole = true;
   }
 
@@ -205,6 +211,7 @@ export class CityMap {
   }
 
   goTo(event) {
+    if (this.isWhole) return;
     const point = [event.latitude, event.longitude];
     if (!this.map.getBounds().pad(-0.05).contains(point)) this.map.panTo(point);
   }

@@ -200,5 +200,9 @@ export function worstByGrid() {
   return worst;
 }
 
-/** "District, street, community, grid" in the chosen language. */
-export const gridPath = (grid) => [...grid.path, grid.name].map(nameOf).join(' · ');
+/** "Street, community, grid" in the chosen language; the district too, where the city has more than one. */
+export function gridPath(grid) {
+  const tops = [...state.grids.values()].filter((one) => !one.parent).length;
+  const path = [...grid.path, grid.name].map(nameOf);
+  return (tops === 1 && path.length > 1 ? path.slice(1) : path).join(' · ');
+}

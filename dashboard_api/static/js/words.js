@@ -67,6 +67,12 @@ export function measure(value, unit) {
   return unit && unit !== '1' ? `${number(value)} ${unit}` : number(value);
 }
 
+/** The range an alarm was judged by: a limit has one side only, however low the quantity could possibly be. */
+export const judgedBy = ({condition, expected_low: low, expected_high: high}) => ({
+  low: condition === 'high' ? null : low,
+  high: condition === 'low' ? null : high,
+});
+
 /** How long, in the one unit that matters. */
 export function span(ms) {
   const seconds = Math.max(0, Math.round(ms / 1000));
