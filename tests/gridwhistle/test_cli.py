@@ -1,6 +1,7 @@
 """The command line, and the README that describes it."""
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -107,6 +108,22 @@ class TestEnd:
             assert process.stdout.readline() == "asked\n"
             process.send_signal(number)
             assert process.wait(10) == -number
+
+    def test_an_interruption_while_the_program_loads_says_nothing(self, tmp_path: Path) -> None:
+        (tmp_path / "typer.py").write_text("print('loading', flush=True)\nimport time\ntime.sleep(60)\n")
+        with subprocess.Popen(
+            [sys.executable, "-m", "gridwhistle", "run"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        ) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "loading\n"
+            process.send_signal(signal.SIGINT)
+            _, told = process.communicate(timeout=10)
+        assert (process.returncode, told) == (-signal.SIGINT, "")
 
 
 class TestReadme:
