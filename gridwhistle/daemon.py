@@ -98,6 +98,8 @@ async def _open(settings: Settings, house: AsyncExitStack) -> Running:
     house.callback(store.close)
     engine = Engine(city)
     memory = Memory(settings.data_dir, engine, published_clock=published)
+    pipeline = Pipeline(ledger, city)
+    await asyncio.to_thread(pipeline.retire_missing, clock.now_us())
     memory.resume(ledger, city)
     liveness = Liveness(city, settings.ingest, clock.now_us())
     liveness.adopt(engine.silent())
@@ -111,6 +113,7 @@ async def _open(settings: Settings, house: AsyncExitStack) -> Running:
             extra_topics=(clock_topic,) if clock_topic else (),
             batch_ms=settings.ingest.batch_ms,
             batch_messages=settings.ingest.batch_messages,
+            memory=settings.data_dir / "subscriptions",
         )
     )
     channel = await house.enter_async_context(MqttChannel(settings.mqtt, clock))
@@ -121,7 +124,7 @@ async def _open(settings: Settings, house: AsyncExitStack) -> Running:
         dead_letters=DeadLetter(settings.data_dir, city),
         liveness=liveness,
         engine=engine,
-        pipeline=Pipeline(ledger, city),
+        pipeline=pipeline,
         store=store,
         acknowledger=receiver,
         clock_topic=clock_topic,
@@ -146,7 +149,7 @@ async def _open(settings: Settings, house: AsyncExitStack) -> Running:
         accounts=accounts,
         readings=StoredReadings(store),
         last_values=line.latest.values,
-        health=lambda: health(line, receiver, memory),
+        health=lambda: health(line, receiver, memory, outbox),
         bell=bell,
     )
     url = await house.enter_async_context(serve(create_app(ports), settings.dashboard))
@@ -159,7 +162,7 @@ async def _open(settings: Settings, house: AsyncExitStack) -> Running:
     return Running(url, first_password, line, receiver, ledger, store)
 
 
-def health(line: Line, receiver: MqttReceiver, memory: Memory) -> Health:
+def health(line: Line, receiver: MqttReceiver, memory: Memory, outbox: Outbox) -> Health:
     """How the daemon does, for the page and for monitoring."""
     parts = {
         "broker": _broker_state(receiver),
@@ -167,6 +170,7 @@ def health(line: Line, receiver: MqttReceiver, memory: Memory) -> Health:
         "ledger": line.ledger_trouble or "ok",
         "dead_letter": line.dead_letter_trouble or "ok",
         "memory": memory.trouble or "ok",
+        "notify": outbox.trouble(line.clock.now_us()) or "ok",
     }
     counters = {**line.counted(), **{f"broker.{name}": count for name, count in receiver.counters.items()}}
     return Health(all(state == "ok" for state in parts.values()), parts, counters)

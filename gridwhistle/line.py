@@ -204,6 +204,8 @@ class Line:
         self.liveness.seen(admission.batch)
         self.latest.see(admission.batch)
         self.unfiled = True
+        if admission.stepped:
+            self.engine.step_back(admission.stepped, admission.batch)
         verdicts = self.engine.process(admission.batch, now_us)
         if admission.refused:
             verdicts += self.engine.refused(admission.refused, now_us)
