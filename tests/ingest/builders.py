@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from shapely.geometry import Polygon
@@ -12,7 +13,7 @@ from config.quantities import QUANTITIES
 from config.settings import IngestSettings, PayloadFormat, Subscription
 from config.vocabulary import GridLevel, LocalText
 from ingest.intake import Intake
-from ingest.model import Message
+from ingest.model import Admission, Message
 
 NOW_US = 1_700_000_000_000_000
 NOW_S = NOW_US // 1_000_000
@@ -80,3 +81,15 @@ def message(
 
 def senml(payload: object) -> Message:
     return message(payload, "gridwhistle/senml/x")
+
+
+def good(sensor_id: str = "gas-1", t: Any = NOW_S, v: Any = 1.5, **more: Any) -> dict[str, Any]:
+    return {"id": sensor_id, "t": t, "v": v, **more}
+
+
+def admit(*messages: Message, into: Intake | None = None, now_us: int = NOW_US) -> Admission:
+    chosen = into or intake()
+    admission = chosen.admit(messages, now_us)
+    counters = chosen.counters
+    assert counters["readings"] == counters["admitted"] + counters["refused"]
+    return admission
