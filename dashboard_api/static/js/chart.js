@@ -145,8 +145,8 @@ export function Chart({alarm, level}) {
   const empty = problem || (data && data.columns[0].length === 0 ? t('ui.detail.no_readings') : '');
   return html`<figure class="chart">
     <figcaption><span>${t('ui.detail.chart', {quantity})}${alarm.unit !== '1' ? ` (${alarm.unit})` : ''}</span>
-      <span class="key"><i class="band"></i>${t('ui.detail.band')}</span>
-      <span class="key"><i class="moment"></i>${t('ui.detail.moment')}</span></figcaption>
+      <span class="keys"><span class="key"><i class="band"></i>${t('ui.detail.band')}</span>
+        <span class="key"><i class="moment"></i>${t('ui.detail.moment')}</span></span></figcaption>
     <div ref=${place} role="img" data-points=${data ? data.columns[0].length : ''}
       aria-label=${t('ui.detail.chart_label', {quantity, place: nameOf(alarm.place), unit: alarm.unit})}></div>
     ${empty && html`<p class="empty">${empty}</p>`}
