@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import func, select
 
 from alerting import tables
+from alerting.accounts import UNKNOWN_NAMES
 from alerting.events import Left
 from alerting.ledger import Ledger
 from alerting.model import Action, TrailEntry
@@ -22,6 +23,7 @@ from config.vocabulary import LocalText, Severity
 _BY_ITSELF = {
     (Action.TICKET_CLOSED, "stayed_over"): "ticket_closed_by_itself",
     (Action.ALARM_CLEARED, SENSOR_REMOVED): "alarm_retired",
+    (Action.SIGN_IN_REFUSED, UNKNOWN_NAMES): "sign_ins_refused",
     (Action.EVENT_ASSIGNED, Left.OFF_DUTY.value): "event_passed_on",
     (Action.EVENT_ASSIGNED, Left.GONE.value): "event_passed_on",
 }

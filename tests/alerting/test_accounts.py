@@ -1,10 +1,23 @@
 import hashlib
 import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from alerting.accounts import FREE_FAILURES, LONGEST_WAIT_US, Accounts, Throttle
+from alerting import audit
+from alerting.accounts import (
+    FORGOTTEN_AFTER_US,
+    FREE_FAILURES,
+    HASHES_AT_ONCE,
+    LONGEST_WAIT_US,
+    STRANGERS_AT_ONCE,
+    STRANGERS_PER_S,
+    SUMMARY_EVERY_US,
+    Accounts,
+    Throttle,
+)
 from alerting.ledger import Ledger
 from alerting.model import Action
 from config.errors import PermanentError
@@ -88,13 +101,84 @@ def test_the_wait_doubles_up_to_its_longest() -> None:
         waits.append(
             next(
                 us
-                for us in (0, *(SECOND_US << n for n in range(9)), LONGEST_WAIT_US)
+                for us in (0, *(SECOND_US << n for n in range(4)), LONGEST_WAIT_US)
                 if not throttle.must_wait("x", us)
             )
         )
         assert failure == len(waits)
     assert waits[:8] == [0, 0, 0, 0, SECOND_US, 2 * SECOND_US, 4 * SECOND_US, 8 * SECOND_US]
     assert waits[-1] == LONGEST_WAIT_US
+
+
+def test_failures_long_ago_are_forgotten() -> None:
+    throttle = Throttle()
+    for _ in range(FREE_FAILURES + 20):
+        throttle.failed("x", NOON_US)
+    later_us = NOON_US + FORGOTTEN_AFTER_US + 1
+    throttle.failed("x", later_us)
+    assert not throttle.must_wait("x", later_us)
+
+
+def test_a_name_under_siege_is_open_again_after_seconds_and_to_other_addresses_at_once(accounts: Accounts) -> None:
+    now_us = NOON_US
+    for _ in range(12):
+        accounts.sign_in("sample", "wrong", now_us=now_us, source="stranger")
+        now_us += LONGEST_WAIT_US
+    assert accounts.sign_in("sample", "correct horse", now_us=now_us - 1, source="stranger") is None
+    assert accounts.sign_in("sample", "correct horse", now_us=now_us - 1, source="owner") is not None
+    assert accounts.sign_in("sample", "correct horse", now_us=now_us, source="stranger") is not None
+
+
+def test_a_flood_of_unknown_names_costs_few_hashes_and_few_lines_and_keeps_nobody_out(
+    accounts: Accounts, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked: list[str] = []
+    monkeypatch.setattr(accounts, "_fits", lambda hashed, password: bool(checked.append(hashed)) or password == "right")
+    entries = ledger.last_trail_id()
+    for number in range(1000):
+        assert accounts.sign_in(f"x{number}", "p", now_us=NOON_US + number * SECOND_US // 1000) is None
+    assert len(checked) == STRANGERS_AT_ONCE + STRANGERS_PER_S - 1
+    assert accounts.sign_in("sample", "right", now_us=NOON_US + SECOND_US) is not None
+    assert accounts.sign_in("sample", "right", now_us=NOON_US + SUMMARY_EVERY_US) is not None
+    first, signed_in, rest, _ = ledger.trail(after=entries)
+    assert (first.detail["count"], rest.detail["count"]) == (1, 999)
+    assert signed_in.action is Action.SIGNED_IN
+    assert audit.describe(rest).en == "999 sign-ins with names that are no account's were refused"
+
+
+def test_no_more_than_two_passwords_are_checked_at_once(accounts: Accounts, monkeypatch: pytest.MonkeyPatch) -> None:
+    inside, most, lock, both = 0, 0, threading.Lock(), threading.Barrier(HASHES_AT_ONCE)
+
+    class Slow:
+        def verify(self, *_: str) -> bool:
+            nonlocal inside, most
+            with lock:
+                inside += 1
+                most = max(most, inside)
+            both.wait(timeout=20)  # passes only while two are inside
+            with lock:
+                inside -= 1
+            return True
+
+    monkeypatch.setattr(accounts, "_hasher", Slow())
+    with ThreadPoolExecutor(6) as pool:
+        tokens = list(pool.map(lambda _: accounts.sign_in("sample", "x", now_us=NOON_US), range(6)))
+    assert most == HASHES_AT_ONCE
+    assert None not in tokens
+
+
+def test_who_waits_too_long_for_the_check_is_refused_and_not_counted_as_wrong(
+    accounts: Accounts, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("alerting.accounts.HASH_PATIENCE_S", 0.01)
+    for _ in range(HASHES_AT_ONCE):
+        accounts._hashing.acquire()
+    for _ in range(FREE_FAILURES + 1):
+        assert accounts.sign_in("sample", "correct horse", now_us=NOON_US) is None
+    assert ledger.trail()[-1].detail["why"] == "busy"
+    for _ in range(HASHES_AT_ONCE):
+        accounts._hashing.release()
+    assert accounts.sign_in("sample", "correct horse", now_us=NOON_US) is not None
 
 
 def test_an_unknown_name_waits_like_a_known_one() -> None:
@@ -109,7 +193,7 @@ def test_an_unknown_name_costs_a_password_check_too(accounts: Accounts, monkeypa
     checked: list[str] = []
     fits = accounts._fits
 
-    def watched(hashed: str, password: str) -> bool:
+    def watched(hashed: str, password: str) -> bool | None:
         checked.append(hashed)
         return fits(hashed, password)
 
