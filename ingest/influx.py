@@ -26,12 +26,17 @@ from ingest.store import StoreRefusedError
 _CONNECT_S, _READ_S = 5.0, 30.0
 _OF_THE_DATA = (400, 413, 422)
 _WRITTEN = 204
+_NOT_THERE = 404
 _MOST_REQUESTS = 1000
 _FARTHEST_US = 9_223_372_036_854_775  # InfluxDB counts nanoseconds in an int64
 
 
 class _UnreachableError(RetryableError):
     """Nobody answers."""
+
+
+class _MissingError(RetryableError):
+    """The database or the bucket is not there (any more)."""
 
 
 def _failure(action: str, status: int, said: str) -> GridwhistleError:
@@ -41,7 +46,11 @@ def _failure(action: str, status: int, said: str) -> GridwhistleError:
     the readings wait; a page of HTML is not InfluxDB's, but of something on the way to it.
     """
     words = f"InfluxDB refused to {action}: {status} {said.strip()[:500]}"
-    return PermanentError(words) if status in _OF_THE_DATA and not _is_page(said) else RetryableError(words)
+    if _is_page(said):
+        return RetryableError(words)
+    if status == _NOT_THERE:
+        return _MissingError(words)
+    return PermanentError(words) if status in _OF_THE_DATA else RetryableError(words)
 
 
 def _expect_written(status: int, said: str) -> None:
@@ -138,6 +147,9 @@ class _InfluxStore:
             requests += 1
             try:
                 self._post(b"\n".join(lines[begin:end]))
+            except _MissingError:
+                self.prepare()  # somebody took it away: the next try finds it again
+                raise
             except PermanentError as error:
                 words = words or str(error)
                 middle = (begin + end) // 2
@@ -147,6 +159,10 @@ class _InfluxStore:
                     parts += [(middle, end), (begin, middle)]
         if refused:
             raise StoreRefusedError(words, np.array(refused, np.int64))
+
+    def prepare(self) -> None:
+        """See Store.prepare."""
+        raise NotImplementedError
 
     def _post(self, body: bytes) -> None:
         """Write lines. Raises RetryableError, or PermanentError where they are refused for what they hold."""

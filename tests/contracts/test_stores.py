@@ -1,11 +1,13 @@
 """What every store of readings does, over DuckDB and a real InfluxDB 1.x alike."""
 
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from config.errors import RetryableError
 from config.settings import Influx1StoreSettings, LocalStoreSettings, StoreSettings
 from ingest.influx import Influx1Store
 from ingest.model import Quality, ReadingBatch
@@ -95,6 +97,21 @@ def test_a_reading_of_any_quality_is_kept(store: Store) -> None:
     for quality in Quality:
         store.write(batch([0], [int(quality)], [1], quality))
     assert store.count() == len(Quality)
+
+
+@pytest.mark.influx
+def test_a_database_that_was_taken_away_is_made_again(influx: Server) -> None:
+    address = f"http://127.0.0.1:{influx.port}"
+    store = Influx1Store(Influx1StoreSettings(type="influx1", url=address, database="taken"), CITY)
+    store.prepare()
+    drop = urllib.request.Request(f"{address}/query?q=DROP+DATABASE+taken", method="POST")  # noqa: S310  # http on loopback
+    with urllib.request.urlopen(drop, timeout=30):  # noqa: S310  # http on loopback
+        pass
+    with pytest.raises(RetryableError, match="database not found"):
+        store.write(batch([0], [1], [10]))
+    store.write(batch([0], [1], [10]))
+    assert store.count() == 1
+    store.close()
 
 
 def test_what_a_store_refuses_is_named_and_the_rest_is_kept(store: Store) -> None:
