@@ -33,13 +33,13 @@ def test_a_push_says_where_what_how_bad_and_what_to_do_in_both_languages(event: 
     payload = event_push(Cause.EVENT_OPENED, event, event.alarms[0], city)
     assert payload["title"] == {"zh": "【重大】燃气泄漏：place 0", "en": "[Major] Gas leak: place 0"}
     assert payload["body"] == {
-        "zh": "place 0，甲烷：当前27.34 %LEL，达到或超过限值25 %LEL（GB/T 50493-2019）。级别：重大。"
+        "zh": "place 0，甲烷：读数27.34 %LEL，达到或超过限值25 %LEL（GB/T 50493-2019）。级别：重大。"
         "事件编号 GW-20260131-0001。请接单并立即到现场核实处理。",
         "en": "place 0. Methane: 27.34 %LEL, at or over the limit of 25 %LEL (GB/T 50493-2019). Severity: Major. "
         "Event GW-20260131-0001. Please accept it and go there now to check and handle it.",
     }
     assert payload["reason"] == {
-        "zh": "当前27.34 %LEL，达到或超过限值25 %LEL（GB/T 50493-2019）",
+        "zh": "读数27.34 %LEL，达到或超过限值25 %LEL（GB/T 50493-2019）",
         "en": "27.34 %LEL, at or over the limit of 25 %LEL (GB/T 50493-2019)",
     }
     assert payload["opened"] == "2026-01-31T04:00:00.000Z"

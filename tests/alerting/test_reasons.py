@@ -22,7 +22,7 @@ def placeholders(text: str) -> set[str]:
 )
 def test_numbers_in_a_reason_are_shown_as_people_write_them(value: float, shown: str) -> None:
     said = reason_text(Reason("reason.unusual.cleared", {"value": value, "unit": " m"}), "tilt")
-    assert said.zh == f"当前{shown} m，已恢复平时水平"
+    assert said.zh == f"读数{shown} m，已恢复平时水平"
     assert said.en == f"{shown} m is usual again"
 
 
