@@ -165,13 +165,13 @@ def move(
 ) -> Move:
     """What an alarm did. worst: the gravest within the call, None where it only ended.
 
-    joined: it is new in the event. others: what stood of the event before the call. That a sensor beside its limit
-    also becomes unusual is not a beginning.
+    joined: it is new in the event. others: what stood of its sensor in the event before the call: that a sensor beside
+    its limit also becomes unusual is not a beginning.
     """
     spoke_before = before is not None and not joined and before.nature is not Nature.FAULT
     began = worst is not None and not spoke_before
     if began and not further and after.condition not in LIMIT_CONDITIONS:
-        began = not any(other.sensor_id == after.sensor_id and other.nature is not Nature.FAULT for other in others)
+        began = all(other.nature is Nature.FAULT for other in others)
     graver = worst is not None and before is not None and spoke_before and worst.worse_than(before.severity)
     return Move(after, began, further, graver, life_safety)
 

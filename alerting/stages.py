@@ -307,14 +307,17 @@ def _weigh_event(work: Work, file: EventFile) -> None:
     _write_event_trail(work, file, before, after)
     if told is not Tell.NOT:
         file.event = event if before is None else pass_on(work, event)
-        tell_of(work, _CAUSES[told], file.event, min(moves, key=partial(_speaks_first, work)).alarm)
+        tell_of(work, _CAUSES[told], file.event, sorted(moves, key=partial(_speaks_first, work)))
 
 
 def _moves(work: Work, file: EventFile) -> list[Move]:
     """What each alarm of the event did in this call."""
     mine = [work.touched[alarm.id] for alarm in file.alarms.values() if alarm.id in work.touched]
-    stood = [alarm for alarm in file.alarms.values() if alarm.id not in work.touched]
-    stood += [one.before for one in mine if one.before is not None and one.after.id not in file.joined]
+    stood: dict[str, list[Alarm]] = {}
+    for alarm in file.alarms.values():
+        before = work.touched[alarm.id].before if alarm.id in work.touched else alarm
+        if before is not None and alarm.id not in file.joined:
+            stood.setdefault(alarm.sensor_id, []).append(before)
     return [
         move(
             one.before,
@@ -322,7 +325,7 @@ def _moves(work: Work, file: EventFile) -> list[Move]:
             one.worst,
             joined=one.after.id in file.joined,
             further=file.joined.get(one.after.id) is JoinReason.IN_REACH,
-            others=[alarm for alarm in stood if alarm.id != one.after.id],
+            others=[alarm for alarm in stood.get(one.after.sensor_id, ()) if alarm.id != one.after.id],
             life_safety=work.sensor(one.after).measures.life_safety,
         )
         for one in mine

@@ -1,12 +1,13 @@
 """Before somebody is told of what the sensors changed: who has the event now, and who else must know."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from sqlalchemy import select
 
 from alerting import tables
-from alerting.events import Left, left
-from alerting.model import Action, Alarm, EventState, GridEvent, Subject
+from alerting.events import Left, Move, left
+from alerting.model import Action, EventState, GridEvent, Subject
 from alerting.push import Cause, event_push
 from alerting.rows import person_of
 from alerting.work import SYSTEM, Work
@@ -59,12 +60,21 @@ def _assigned_by_a_person(work: Work, event: GridEvent) -> bool:
     )
 
 
-def tell_of(work: Work, cause: Cause, event: GridEvent, alarm: Alarm) -> None:
-    """Tell who has the event; of what came after its opening also who is first on duty at the sensor that whistled."""
-    people = [event.responsible.worker]
-    if cause is not Cause.EVENT_OPENED:
-        near = work.duty.line_for(work.sensor(alarm).grid, event.category, work.now_us)[0].worker
-        people.extend({near} - set(people))
-    payload = event_push(cause, event, alarm, work.city)
-    for worker in people:
-        work.tell(cause, worker, payload, event.severity)
+def tell_of(work: Work, cause: Cause, event: GridEvent, moves: Sequence[Move]) -> None:
+    """Tell who has the event what the first of the moves says, and who else is concerned what concerns them.
+
+    That is whoever is first on duty at the sensor that speaks, once the event is open; and where lives are at stake at
+    every other sensor that whistled within this call.
+    """
+    first, told = moves[0], {event.responsible.worker}
+    payload = event_push(cause, event, first.alarm, work.city)
+    work.tell(cause, event.responsible.worker, payload, event.severity)
+    for one in moves:
+        opens = cause is Cause.EVENT_OPENED
+        if (one is first and opens) or not (one is first or (one.life_safety and (one.began or one.graver))):
+            continue
+        near = work.duty.line_for(work.sensor(one.alarm).grid, event.category, work.now_us)[0].worker
+        if near not in told:
+            told.add(near)
+            why = Cause.EVENT_WIDER if opens else cause
+            work.tell(why, near, event_push(why, event, one.alarm, work.city), event.severity)

@@ -133,7 +133,12 @@ def test_a_flood_of_unknown_names_costs_few_hashes_and_few_lines_and_keeps_nobod
     accounts: Accounts, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checked: list[str] = []
-    monkeypatch.setattr(accounts, "_fits", lambda hashed, password: bool(checked.append(hashed)) or password == "right")
+
+    def fits(hashed: str, password: str) -> bool:
+        checked.append(hashed)
+        return password == "right"
+
+    monkeypatch.setattr(accounts, "_fits", fits)
     entries = ledger.last_trail_id()
     for number in range(1000):
         assert accounts.sign_in(f"x{number}", "p", now_us=NOON_US + number * SECOND_US // 1000) is None

@@ -162,7 +162,8 @@ def test_an_accepted_event_that_begins_again_waits_to_be_accepted_again(
     event = ledger.events()[0]
     assert (event.state, event.acknowledged_by, event.acknowledged_us) == (EventState.DISPATCHED, None, None)
     change = next(one for one in reversed(ledger.trail()) if one.action is Action.EVENT_CHANGED)
-    assert (change.detail["before"]["state"], change.detail["after"]["state"]) == ("accepted", "dispatched")
+    assert change.detail["before"] == {"severity": 1, "over": True, "state": "accepted"}
+    assert change.detail["after"] == {"severity": 1, "over": False, "state": "dispatched"}
     assert commands.acknowledge(1, actor="other", now_us=LATER_US + 3).acknowledged_by == "other"
 
 
@@ -391,11 +392,8 @@ def test_what_is_worse_at_night_goes_to_who_is_on_duty_at_night(pipeline: Pipeli
     assert pushes(ledger) == [("event_opened", "worker-1"), ("event_worse", "worker-2")]
     assert told(ledger)[-1]["responsible"]["id"] == "worker-2"
     entry = next(one for one in ledger.trail() if one.action is Action.EVENT_ASSIGNED)
-    assert (entry.detail["why"], entry.detail["before"]["worker"], entry.detail["after"]["worker"]) == (
-        "off_duty",
-        "worker-1",
-        "worker-2",
-    )
+    assert entry.detail["why"] == "off_duty"
+    assert audit.describe(entry).en == "GW-20260131-0001 goes from Worker-1, who is no longer on duty, to Worker-2"
 
 
 def test_whom_a_person_chose_keeps_the_event_after_their_hours(
@@ -439,6 +437,22 @@ def test_a_further_sensor_is_told_with_its_own_place_to_its_own_grid_too(ledger:
     event = ledger.event(1)
     assert event is not None
     assert (event.grid, event.place.en) == ("G1", "this side")
+
+
+def test_what_whistles_within_one_call_on_both_sides_is_told_on_both(ledger: Ledger) -> None:
+    pipeline = Pipeline(ledger, support.city(ACROSS, BOTH_SIDES))
+    pipeline.handle([verdict(0), verdict(1)], NOON_US)
+    assert pushes(ledger) == [("event_opened", "worker-1"), ("event_wider", "worker-2")]
+    assert [(one["place"]["en"], one["sensor"]) for one in told(ledger)] == [
+        ("this side", "s0-ch4"),
+        ("that side", "s1-ch4"),
+    ]
+    pipeline.handle([worse(verdict(0)), worse(verdict(1))], LATER_US)
+    assert [(one["cause"], one["place"]["en"]) for one in told(ledger)[2:]] == [
+        ("event_worse", "this side"),
+        ("event_worse", "that side"),
+    ]
+    assert [worker for _, worker in pushes(ledger)[2:]] == ["worker-1", "worker-2"]
 
 
 def test_an_event_that_begins_again_elsewhere_is_told_with_that_place(ledger: Ledger) -> None:
