@@ -56,6 +56,10 @@ GROWTH = 3.0
 """How many reaches an event of a spreading field (Bond.NEAR) may grow from where it began, sensor by sensor."""
 
 
+THINNING = 0.25
+"""Part of a reach within which one sensor of a growing event stands for all: thousands stay quick to compare with."""
+
+
 class JoinReason(StrEnum):
     """Why an alarm joins an open event, or none."""
 
@@ -146,6 +150,7 @@ class OpenEvents:
     def __init__(self, events: Iterable[OpenEvent] = ()) -> None:
         self._cells: dict[tuple[Category, int, int], list[OpenEvent]] = {}
         self._first: dict[int, OpenEvent] = {}
+        self._grown: set[tuple[int, int, int]] = set()
         self._of_sensor: dict[tuple[str, Category], dict[int, int | None]] = {}
         for event in events:
             self.add(event)
@@ -158,7 +163,11 @@ class OpenEvents:
     def grow(self, event_id: int, spot: Spot) -> None:
         """An event has an alarm at this spot too: a spreading field is near wherever it has been seen."""
         first = self._first.get(event_id)
-        if first is not None and REACH[spot.category].bond is Bond.NEAR:
+        if first is None or REACH[spot.category].bond is not Bond.NEAR:
+            return
+        patch = (event_id, *_cell(spot, THINNING))
+        if patch not in self._grown:
+            self._grown.add(patch)
             self.add(OpenEvent(event_id, spot, first.over_us, (first.spot.lon, first.spot.lat)))
 
     def bind(self, sensor_id: str, category: Category, event_id: int, over_us: int | None = None) -> None:
@@ -189,7 +198,7 @@ class OpenEvents:
                 yield from self._cells.get((spot.category, column + across, row + down), ())
 
 
-def _cell(spot: Spot) -> tuple[int, int]:
+def _cell(spot: Spot, share: float = 1.0) -> tuple[int, int]:
     # Cells are as wide as the reach at 75 degrees of latitude, so wider anywhere people live.
-    north = REACH[spot.category].radius_m / M_PER_DEGREE
+    north = share * REACH[spot.category].radius_m / M_PER_DEGREE
     return math.floor(spot.lon / (north / 0.25)), math.floor(spot.lat / north)

@@ -102,8 +102,11 @@ class CommandDoor(Protocol):
 class Accounts(Protocol):
     """Local sign-in. Calls block (a password check costs about 30 ms on purpose)."""
 
-    def sign_in(self, name: str, password: str, *, now_us: int) -> str | None:
-        """A new session's secret token, or None where name and password do not fit. Both go to the trail."""
+    def sign_in(self, name: str, password: str, *, now_us: int, source: str = "") -> str | None:
+        """A new session's secret token, or None where name and password do not fit, or must wait.
+
+        source: the address it comes from; tries from elsewhere do not make a name wait.
+        """
         ...
 
     def account_of(self, token: str, *, now_us: int) -> str | None:

@@ -32,7 +32,10 @@ async def sign_in(ports: PortsDep, request: Request, response: Response, body: S
     if by_browser and not from_own_page(request.headers):
         raise ProblemError(HTTPStatus.FORBIDDEN, "cross_origin", "signing in works on our own page only")
     now_us = ports.session_clock.now_us()
-    token = await to_thread.run_sync(lambda: ports.accounts.sign_in(body.name, body.password, now_us=now_us))
+    source = request.client.host if request.client is not None else ""
+    token = await to_thread.run_sync(
+        lambda: ports.accounts.sign_in(body.name, body.password, now_us=now_us, source=source)
+    )
     if token is None:
         raise ProblemError(
             HTTPStatus.UNAUTHORIZED, "wrong_password", "name and password do not fit, or there were too many tries"

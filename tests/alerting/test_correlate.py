@@ -78,6 +78,14 @@ def test_a_spreading_field_grows_sensor_by_sensor_but_not_without_end() -> None:
     assert found == [1, 1, 1, 1, None]
 
 
+def test_thousands_of_sensors_of_one_field_stay_quick_to_compare() -> None:
+    events = OpenEvents([OpenEvent(1, Spot(Category.AIR_POLLUTION, "b", "p", 113.0, 28.0), None)])
+    for number in range(2000):
+        spot = Spot(Category.AIR_POLLUTION, f"b{number}", "p", 113.0 + number % 50 * 1e-4, 28.0 + number // 50 * 1e-4)
+        events.grow(1, spot)
+    assert sum(map(len, events._cells.values())) < 60
+
+
 def test_a_house_does_not_spread() -> None:
     spots = [Spot(Category.STRUCTURE_DANGER, f"box-{n}", "the same street", 113.0, 28.0 + n * 0.0008) for n in range(3)]
     events = OpenEvents([OpenEvent(1, spots[0], None)])
