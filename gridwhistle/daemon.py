@@ -16,6 +16,7 @@ from alerting.commands import Commands
 from alerting.ledger import Ledger
 from alerting.outbox import Outbox
 from alerting.pipeline import Pipeline
+from config.city import City
 from config.city_files import load_city
 from config.clock import Clock, FollowingClock, SystemClock, today
 from config.errors import ConfigurationError
@@ -80,7 +81,21 @@ async def daemon(settings: Settings) -> AsyncIterator[Running]:
         yield await _open(settings, house)
 
 
-async def _open(settings: Settings, house: AsyncExitStack) -> Running:
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What everything else stands on: the city, the time, and what is kept over a restart."""
+
+    city: City
+    clock: Clock
+    clock_topic: str | None
+    ledger: Ledger
+    store: Store
+    pipeline: Pipeline
+    engine: Engine
+    memory: Memory
+
+
+async def _ground(settings: Settings, house: AsyncExitStack) -> _Ground:
     city = await asyncio.to_thread(load_city, settings.city, today=today())
     mask_people(city.workers.values())
     house.callback(gc.unfreeze)
@@ -88,51 +103,64 @@ async def _open(settings: Settings, house: AsyncExitStack) -> Running:
     _own(settings.data_dir)
     published = settings.clock.source is ClockSource.BROKER
     clock: Clock = FollowingClock(clock_of(settings.data_dir)) if published else SystemClock()
-    clock_topic = settings.clock.topic if published else None
-
     ledger = await asyncio.to_thread(
         Ledger.open, settings.ledger.url or f"sqlite:///{(settings.data_dir / 'ledger.sqlite').resolve()}"
     )
     house.callback(ledger.close)
     store = await asyncio.to_thread(open_store, settings.store, settings.data_dir, city)
     house.callback(store.close)
-    engine = Engine(city)
-    memory = Memory(settings.data_dir, engine, published_clock=published)
     pipeline = Pipeline(ledger, city)
     await asyncio.to_thread(pipeline.retire_missing, clock.now_us())
+    engine = Engine(city)
+    memory = Memory(settings.data_dir, engine, published_clock=published)
     memory.resume(ledger, city)
-    liveness = Liveness(city, settings.ingest, clock.now_us())
+    topic = settings.clock.topic if published else None
+    return _Ground(city, clock, topic, ledger, store, pipeline, engine, memory)
+
+
+def _receiver(settings: Settings, ground: _Ground) -> MqttReceiver:
+    return MqttReceiver(
+        settings.mqtt,
+        ground.clock,
+        extra_topics=(ground.clock_topic,) if ground.clock_topic else (),
+        batch_ms=settings.ingest.batch_ms,
+        batch_messages=settings.ingest.batch_messages,
+        memory=settings.data_dir / "subscriptions",
+    )
+
+
+def _line(settings: Settings, ground: _Ground, receiver: MqttReceiver, house: AsyncExitStack) -> Line:
+    city, engine, memory = ground.city, ground.engine, ground.memory
+    liveness = Liveness(city, settings.ingest, ground.clock.now_us())
     liveness.adopt(engine.silent())
+    published = ground.clock_topic is not None
     intake = Intake(city, settings.ingest, settings.mqtt.subscriptions, follows_broker=published)
     intake.adopt(*engine.latest())
-
-    receiver = await house.enter_async_context(
-        MqttReceiver(
-            settings.mqtt,
-            clock,
-            extra_topics=(clock_topic,) if clock_topic else (),
-            batch_ms=settings.ingest.batch_ms,
-            batch_messages=settings.ingest.batch_messages,
-            memory=settings.data_dir / "subscriptions",
-        )
-    )
-    channel = await house.enter_async_context(MqttChannel(settings.mqtt, clock))
     line = Line(
         city=city,
-        clock=clock,
+        clock=ground.clock,
         intake=intake,
         dead_letters=DeadLetter(settings.data_dir, city),
         liveness=liveness,
         engine=engine,
-        pipeline=pipeline,
-        store=store,
+        pipeline=ground.pipeline,
+        store=ground.store,
         acknowledger=receiver,
-        clock_topic=clock_topic,
+        clock_topic=ground.clock_topic,
         remember=lambda now_us: memory.keep(now_us, line.captured),
     )
     line.latest.silent |= engine.silent()
     house.callback(line.close)
     house.callback(lambda: None if line.unfiled else memory.close())
+    return line
+
+
+async def _open(settings: Settings, house: AsyncExitStack) -> Running:
+    ground = await _ground(settings, house)
+    city, clock, ledger = ground.city, ground.clock, ground.ledger
+    receiver = await house.enter_async_context(_receiver(settings, ground))
+    channel = await house.enter_async_context(MqttChannel(settings.mqtt, clock))
+    line = _line(settings, ground, receiver, house)
     outbox = Outbox(ledger, {channel.name: channel}, clock)
     bell = Bell(ledger.last_trail_id())
     ledger.subscribe(bell.ring)
@@ -147,9 +175,9 @@ async def _open(settings: Settings, house: AsyncExitStack) -> Running:
         cases=ledger,
         commands=Commands(ledger, city),
         accounts=accounts,
-        readings=StoredReadings(store),
+        readings=StoredReadings(ground.store),
         last_values=line.latest.values,
-        health=lambda: health(line, receiver, memory, outbox),
+        health=lambda: health(line, receiver, ground.memory, outbox),
         bell=bell,
     )
     url = await house.enter_async_context(serve(create_app(ports), settings.dashboard))
@@ -159,7 +187,7 @@ async def _open(settings: Settings, house: AsyncExitStack) -> Running:
         "notify": outbox.run,
     }
     await house.enter_async_context(loops(line, receiver, others))
-    return Running(url, first_password, line, receiver, ledger, store)
+    return Running(url, first_password, line, receiver, ledger, ground.store)
 
 
 def health(line: Line, receiver: MqttReceiver, memory: Memory, outbox: Outbox) -> Health:
