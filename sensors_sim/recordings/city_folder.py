@@ -11,6 +11,7 @@ from shapely import MultiPoint, Point, get_parts, set_precision, transform, unio
 from shapely.geometry import mapping
 from shapely.geometry.base import BaseGeometry
 
+from config import sensor_files
 from config.quantities import QUANTITIES
 from config.vocabulary import Category, Kind, LocalText
 from sensors_sim.physics.field import METRES_PER_DEGREE
@@ -21,20 +22,6 @@ DEGREES = 1e-7
 """Precision of the polygons written, about a centimetre."""
 
 ALL_WEEK = "mon-sun"
-SENSOR_COLUMNS = (
-    "id",
-    "kind",
-    "quantity",
-    "unit",
-    "lon",
-    "lat",
-    "place_zh",
-    "place_en",
-    "interval_s",
-    "owner",
-    "calibrated_on",
-    "device",
-)
 SHIFTS = (("08:00", "20:00"), ("20:00", "08:00"))
 
 # fmt: off
@@ -168,7 +155,7 @@ def _write_sensors(stations: Sequence[Station], out_dir: Path) -> None:
                     station.id,
                 )
             )
-    _write_csv(out_dir / "sensors.csv", SENSOR_COLUMNS, rows)
+    _write_csv(out_dir / "sensors.csv", sensor_files.TABLE.columns, rows)
 
 
 def _write_people(site: Site, codes: Sequence[str], out_dir: Path) -> None:
