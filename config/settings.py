@@ -3,6 +3,7 @@
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 
@@ -71,11 +72,46 @@ class PayloadFormat(StrEnum):
     SENML = "senml"
 
 
+def _zone(name: str | None) -> str | None:
+    """A time zone of the IANA database. Raises ValueError."""
+    if name is not None:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise ValueError("a time zone of the IANA database, like Asia/Shanghai") from error
+    return name
+
+
 class Subscription(Section):
-    """Which topics carry readings, and in which format."""
+    """Which topics carry readings, and in which format.
+
+    urgent: they come over a connection of their own and overtake all others; for topics of life safety (gas, smoke).
+    timezone: the zone of times that are written without one; without it such times are refused.
+    """
 
     filter: TopicFilter = Field(min_length=1, description="MQTT topic filter, + and # allowed")
     format: PayloadFormat = Field(description="how its payloads are read")
+    urgent: bool = Field(False, description="on a connection of its own, overtaking the others")
+    timezone: Annotated[str | None, AfterValidator(_zone)] = Field(
+        None, description="zone of times written without one (IANA name); none refuses them"
+    )
+
+
+class MqttProtocol(StrEnum):
+    """Version of MQTT spoken with the broker."""
+
+    V5 = "5"
+    V311 = "3.1.1"
+
+
+class TlsSettings(Section):
+    """Encryption on the way to the broker."""
+
+    enabled: bool = Field(False, description="speak TLS with the broker")
+    ca_file: Path | None = Field(None, description="certificates that vouch for the broker; the system's if not given")
+    cert_file: Path | None = Field(None, description="our own certificate, where the broker asks for one")
+    key_file: Path | None = Field(None, description="key of our own certificate")
+    server_name: str | None = Field(None, description="name the broker's certificate must bear; mqtt.host if not given")
 
 
 class MqttSettings(Section):
@@ -83,6 +119,15 @@ class MqttSettings(Section):
 
     host: str = Field("127.0.0.1", description="name or address of the broker")
     port: int = Field(1883, ge=1, le=65535, description="port of the broker")
+    protocol: MqttProtocol = Field(
+        MqttProtocol.V5, description="version of MQTT; 3.1.1 for old brokers, at a twentieth of the speed"
+    )
+    receive_maximum: int = Field(
+        10_000,
+        ge=1,
+        le=65_535,
+        description="messages of QoS 1 on their way to us and not yet acknowledged (MQTT 5 receive maximum)",
+    )
     client_id: str = Field("gridwhistle", min_length=1, description="names the persistent session; unique per daemon")
     username: str | None = Field(None, description="user name at the broker")
     password: Password = Field(None, description="password at the broker")
@@ -99,6 +144,7 @@ class MqttSettings(Section):
     )
     subscriptions: tuple[Subscription, ...] = Field(
         (
+            Subscription(filter="gridwhistle/urgent/#", format=PayloadFormat.NATIVE, urgent=True),
             Subscription(filter="gridwhistle/readings/#", format=PayloadFormat.NATIVE),
             Subscription(filter="gridwhistle/senml/#", format=PayloadFormat.SENML),
         ),
@@ -108,6 +154,7 @@ class MqttSettings(Section):
     notify_prefix: PlainTopic = Field(
         "gridwhistle/notify", min_length=1, description="pushes go to <prefix>/<worker id>"
     )
+    tls: TlsSettings = TlsSettings()
 
     @field_validator("reconnect_max_s")
     @classmethod
@@ -118,14 +165,22 @@ class MqttSettings(Section):
         return longest
 
 
-class LocalStoreSettings(Section):
+class Retention(Section):
+    """How long readings are kept, and how their aggregates are."""
+
+    raw_days: float = Field(30, gt=0, le=36_500, description="days every reading is kept")
+    five_minutes_days: float = Field(366, gt=0, le=36_500, description="days aggregates of 5 minutes are kept")
+    hours_days: float = Field(3660, gt=0, le=36_500, description="days aggregates of an hour are kept")
+
+
+class LocalStoreSettings(Retention):
     """The embedded store: needs no server."""
 
     type: Literal["local"] = "local"
     path: Path | None = Field(None, description="file of the DuckDB database; <data_dir>/readings.duckdb if not given")
 
 
-class Influx1StoreSettings(Section):
+class Influx1StoreSettings(Retention):
     """InfluxDB 1.x over /write and InfluxQL."""
 
     type: Literal["influx1"]
@@ -135,7 +190,7 @@ class Influx1StoreSettings(Section):
     password: Password = Field(None, description="password at the server")
 
 
-class InfluxStoreSettings(Section):
+class InfluxStoreSettings(Retention):
     """InfluxDB 2.x or 3.x through influxdb-client."""
 
     type: Literal["influx"]
@@ -151,8 +206,11 @@ StoreSettings = Annotated[LocalStoreSettings | Influx1StoreSettings | InfluxStor
 class IngestSettings(Section):
     """How readings are admitted and gathered."""
 
-    batch_ms: int = Field(20, ge=1, le=1000, description="longest wait for a micro-batch to fill, milliseconds")
-    batch_messages: int = Field(1000, ge=1, le=100_000, description="most messages in a micro-batch")
+    batch_min_ms: int = Field(5, ge=0, le=1000, description="wait for a micro-batch to fill when idle, milliseconds")
+    batch_ms: int = Field(
+        100, ge=1, le=1000, description="longest wait for a micro-batch to fill, under load, milliseconds"
+    )
+    batch_messages: int = Field(5000, ge=1, le=100_000, description="most messages in a micro-batch")
     future_s: float = Field(120, ge=0, le=_LONGEST_S, description="a device time further ahead than this is refused")
     too_old_s: float = Field(
         7 * 86_400, gt=0, le=_LONGEST_S, description="a device time further back than this is refused"
@@ -167,6 +225,19 @@ class IngestSettings(Section):
         3, ge=1.5, le=1_000_000, description="intervals without a reading after which a sensor is silent"
     )
     silent_floor_s: float = Field(60, ge=0, le=_LONGEST_S, description="never call a sensor silent sooner than this")
+    grace_s: float = Field(
+        60,
+        ge=0,
+        le=_LONGEST_S,
+        description="after our own outage (start, broker link) nobody is called silent for at least this long",
+    )
+
+
+class SpoolSettings(Section):
+    """The journal on disk between what is acknowledged and what is stored."""
+
+    max_mb: int = Field(4096, ge=1, description="most megabytes on disk; beyond it nothing more is acknowledged")
+    segment_mb: int = Field(32, ge=1, le=1024, description="megabytes of one file")
 
 
 class ClockSource(StrEnum):
@@ -209,6 +280,7 @@ class Settings(Section):
     mqtt: MqttSettings = MqttSettings()
     store: StoreSettings = LocalStoreSettings()
     ingest: IngestSettings = IngestSettings()
+    spool: SpoolSettings = SpoolSettings()
     clock: ClockSettings = ClockSettings()
     ledger: LedgerSettings = LedgerSettings()
     dashboard: DashboardSettings = DashboardSettings()

@@ -98,7 +98,7 @@ def _toml(value: object) -> str:
     if isinstance(value, Enum):
         return _toml(value.value)
     if isinstance(value, BaseModel):
-        return "{" + ", ".join(f"{name} = {_toml(entry)}" for name, entry in value) + "}"
+        return "{" + ", ".join(f"{name} = {_toml(entry)}" for name, entry in value if entry not in {None, False}) + "}"
     if isinstance(value, tuple):
         return "[" + ", ".join(_toml(entry) for entry in value) + "]"
     if isinstance(value, str | Path):

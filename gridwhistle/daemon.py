@@ -32,7 +32,7 @@ from ingest.deadletter import DeadLetter
 from ingest.intake import Intake
 from ingest.liveness import Liveness
 from ingest.model import Series
-from ingest.mqtt import MqttReceiver, ReceiverState
+from ingest.mqtt311 import MqttReceiver, ReceiverState
 from ingest.store import Store
 from ingest.stores import open_store
 

@@ -54,6 +54,47 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class Messages:
+    """MQTT messages as received, as columns of one length, in order of receipt.
+
+    received_us: wall time of receipt. retained, redelivered: the broker's flags. receipt: what the receiver they came
+    from needs to acknowledge them, nobody else's business (None where nothing is to be acknowledged).
+    """
+
+    topics: Sequence[str]
+    payloads: Sequence[bytes]
+    received_us: Int64s
+    retained: Bools
+    redelivered: Bools
+    receipt: object = None
+
+    def __len__(self) -> int:
+        return len(self.topics)
+
+    @staticmethod
+    def of(messages: Sequence[Message], receipt: object = None) -> "Messages":
+        """Columns from single messages."""
+        return Messages(
+            [message.topic for message in messages],
+            [message.payload for message in messages],
+            np.array([message.received_us for message in messages], np.int64),
+            np.array([message.retained for message in messages], np.bool_),
+            np.array([message.redelivered for message in messages], np.bool_),
+            receipt,
+        )
+
+    def part(self, begin: int, end: int) -> "Messages":
+        """Messages begin to end (excluded); without the receipt, which is for all of them together."""
+        return Messages(
+            self.topics[begin:end],
+            self.payloads[begin:end],
+            self.received_us[begin:end],
+            self.retained[begin:end],
+            self.redelivered[begin:end],
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Refusal:
     """One reading, or one whole message, that was not admitted.
 
@@ -126,13 +167,37 @@ class ReadingBatch:
 class Admission:
     """What became of some messages.
 
+    given_us: the event times as the devices gave them (those of the batch may be placed some microseconds later).
+    identity: 64 bits of each reading's value and sequence, by which it is known when it comes again.
     stepped: sensors whose device was found to have put its clock back: their time begins anew with this batch, so that
     whoever remembers their newest event time must forget it first.
     """
 
     batch: ReadingBatch
+    given_us: Int64s
+    identity: Int64s
     refused: Sequence[Refusal] = field(default_factory=tuple)
     stepped: Sequence[int] = field(default_factory=tuple)
+
+    def __post_init__(self) -> None:
+        """Raise ValueError where the columns differ in length."""
+        if not len(self.batch) == len(self.given_us) == len(self.identity):
+            raise ValueError(
+                f"columns of different lengths: {len(self.batch)}, {len(self.given_us)}, {len(self.identity)}"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One entry of the spool: what was admitted in one go, and everything that the state after it depends on.
+
+    position: its number in the spool, from 0, without gaps. decided_us: wall time of the admission. refused: of what
+    was refused then only what names a configured sensor, with an empty payload (that is in the dead-letter).
+    """
+
+    position: int
+    decided_us: int
+    admission: Admission
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from config.settings import (
     ClockSource,
     Influx1StoreSettings,
     InfluxStoreSettings,
+    MqttProtocol,
     PayloadFormat,
     Settings,
     Subscription,
@@ -125,7 +126,7 @@ def test_every_mistake_is_told_at_once_with_file_key_found_and_expected(tmp_path
     )
     report = read_settings(path, environ={"GRIDWHISTLE_MQTT__HOTS": "h", "GRIDWHISTLE_INGEST__BATCH_MS": "0"})
     file = "gridwhistle.toml"
-    top = "one of city, data_dir, language, mqtt, store, ingest, clock, ledger, dashboard"
+    top = "one of city, data_dir, language, mqtt, store, ingest, spool, clock, ledger, dashboard"
     mistakes = told(report)
     assert {(found_in, field) for found_in, field, _, _ in mistakes} == {
         (file, "cty"), (file, "city"), (file, "language"), (file, "mqtt.port"), (file, "mqtt.host"),
@@ -236,7 +237,7 @@ def test_a_password_at_the_store_needs_a_username_too() -> None:
 
 def test_an_unknown_key_of_one_store_names_the_keys_of_that_store(tmp_path: Path) -> None:
     path = written(tmp_path, 'city = "c"\n[store]\ntype = "influx1"\nbucket = "b"\n')
-    expected = "one of type, url, database, username, password"
+    expected = "one of raw_days, five_minutes_days, hours_days, type, url, database, username, password"
     assert told(read_settings(path, environ={})) == [("gridwhistle.toml", "store.bucket", "store.bucket", expected)]
 
 
@@ -308,6 +309,8 @@ SAMPLES: dict[object, tuple[str, object]] = {
     Path: ("a/path", Path("a/path")),
     SecretStr: ("k7Rw-22pq", SecretStr("k7Rw-22pq")),
     Language: ("en", Language.EN),
+    MqttProtocol: ("3.1.1", MqttProtocol.V311),
+    MqttProtocol: ("3.1.1", MqttProtocol.V311),
     ClockSource: ("broker", ClockSource.BROKER),
 }
 

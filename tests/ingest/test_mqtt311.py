@@ -20,7 +20,7 @@ from config.settings import IngestSettings, MqttSettings
 from ingest.intake import Intake
 from ingest.local import DuckdbStore
 from ingest.model import Message
-from ingest.mqtt import MqttReceiver, ReceiverState
+from ingest.mqtt311 import MqttReceiver, ReceiverState
 from tests.ingest.builders import NOW_S, NOW_US, city, sensor
 from tests.support.servers import Server, free_port, mosquitto
 
@@ -283,7 +283,7 @@ class EndlessBroker(threading.Thread):
 
 
 async def test_a_broker_that_goes_on_sending_does_not_keep_us_from_stopping(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ingest.mqtt._GOODBYE_S", 0.2)
+    monkeypatch.setattr("ingest.mqtt311._GOODBYE_S", 0.2)
     endless = EndlessBroker()
     endless.start()
     try:
