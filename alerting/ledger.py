@@ -296,6 +296,13 @@ class Ledger:
         with self.read() as connection:
             return {(sensor, Condition(condition)) for sensor, condition in connection.execute(query)}
 
+    def judged(self, lane: str) -> int:
+        """The position in a lane's spool before which everything is judged and filed; 0 for a lane never heard of."""
+        columns = tables.judged.c
+        with self.read() as connection:
+            found = connection.execute(select(columns.position).where(columns.lane == lane)).scalar_one_or_none()
+        return found or 0
+
 
 OPEN_STATES = [EventState.DISPATCHED.value, EventState.ACCEPTED.value]
 """States of a grid event that is not closed, as kept."""

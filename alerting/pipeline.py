@@ -58,8 +58,11 @@ class Pipeline:
         self._duty = Duty(city)
         self._tickets_due_us = self._next_ticket_due()
 
-    def handle(self, verdicts: Sequence[Verdict], now_us: int) -> Outcome:
+    def handle(self, verdicts: Sequence[Verdict], now_us: int, judged: tuple[str, int] | None = None) -> Outcome:
         """Take verdicts in their order. now_us: wall time of the decision.
+
+        judged: (lane, position in its spool) up to which its readings have spoken with this call; kept in the same
+        transaction, so that after a crash nothing is filed twice and nothing is left out.
 
         Raises LedgerUnavailableError, with nothing of the call kept.
         """
@@ -69,6 +72,8 @@ class Pipeline:
             work = Work(verdicts, now_us, transaction, self._city, self._duty)
             for stage in STAGES:
                 stage(work)
+            if judged is not None:
+                transaction.judged(*judged)
         if work.tickets or now_us >= self._tickets_due_us:
             self._tickets_due_us = self._next_ticket_due()
         return _outcome(work)

@@ -218,3 +218,10 @@ sessions = Table(
     Column("expires_us", BigInteger, nullable=False),
     Index("ix_sessions_expires", "expires_us"),
 )
+
+judged = Table(
+    "judged",
+    metadata,
+    Column("lane", String(100), primary_key=True, comment="one stream of readings with its own spool"),
+    Column("position", BigInteger, nullable=False, comment="what the readings before it said is in this ledger"),
+)

@@ -116,6 +116,13 @@ class Transaction:
         self.connection.execute(delete(table).where(table.c[owner] == owner_id))
         self.add_loose(table, line_rows(owner, owner_id, line))
 
+    def judged(self, lane: str, position: int) -> None:
+        """What the readings of a lane before this position of its spool said is in this transaction or earlier ones."""
+        columns = tables.judged.c
+        moved = self.connection.execute(update(tables.judged).where(columns.lane == lane).values(position=position))
+        if not moved.rowcount:
+            self.connection.execute(insert(tables.judged), [{"lane": lane, "position": position}])
+
     def trail(
         self, action: Action, subject: Subject, subject_id: int, *, at_us: int, actor: str, **detail: Any
     ) -> None:

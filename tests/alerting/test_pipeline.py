@@ -609,3 +609,18 @@ def test_alarms_of_sensors_that_left_the_city_end_and_their_cases_become_over(
     assert after.retire_missing(LATER_US + 1) == Outcome()
     assert everything(ledger) == before
     assert after.handle([], LATER_US + OVER_TICKET_CLOSES_US).tickets_closed == 1
+
+
+def test_how_far_a_lane_is_judged_is_kept_with_what_it_said(pipeline: Pipeline, ledger: Ledger) -> None:
+    assert ledger.judged("bulk") == 0
+    pipeline.handle([verdict(0)], NOON_US, ("bulk", 7))
+    pipeline.handle([verdict(1)], NOON_US, ("bulk", 9))
+    pipeline.handle([verdict(2)], NOON_US, ("urgent", 2))
+    assert (ledger.judged("bulk"), ledger.judged("urgent")) == (9, 2)
+
+
+def test_a_call_that_fails_does_not_move_the_position(pipeline: Pipeline, ledger: Ledger) -> None:
+    pipeline.handle([verdict(0)], NOON_US, ("bulk", 7))
+    with pytest.raises(IndexError):
+        pipeline.handle([replace(verdict(1), sensor=10**9)], NOON_US, ("bulk", 8))
+    assert ledger.judged("bulk") == 7
