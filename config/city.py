@@ -3,16 +3,18 @@
 Building it from files, with every mistake reported, is ``config.city_files``.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from shapely.geometry import MultiPolygon, Polygon
 
 from config.limits import LimitTable
-from config.quantities import QUANTITIES, Quantity
-from config.vocabulary import Category, GridLevel, Kind, LocalText, Role
+from config.sensors import Sensor, SensorColumns
+from config.vocabulary import Category, GridLevel, LocalText, Role
+
+__all__ = ["City", "Department", "Grid", "Sensor", "Shift", "Worker"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,35 +26,6 @@ class Grid:
     parent: str | None
     name: LocalText
     polygon: Polygon | MultiPolygon
-
-
-@dataclass(frozen=True, slots=True)
-class Sensor:
-    """One series of readings of one quantity at one place.
-
-    index: its row in every column of the daemon (0-based, the order of the file). lon, lat: WGS-84 degrees.
-    interval_s: seconds expected between two readings (> 0). grid: the code of the finest grid that holds it.
-    device: the box it sits in (its own id where it sits alone).
-    """
-
-    index: int
-    id: str
-    kind: Kind
-    quantity: str
-    unit: str
-    lon: float
-    lat: float
-    place: LocalText
-    interval_s: float
-    owner: str
-    grid: str
-    device: str
-    calibrated_on: date | None = None
-
-    @property
-    def measures(self) -> Quantity:
-        """The quantity's entry in the table."""
-        return QUANTITIES[self.quantity]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,22 +72,30 @@ class Shift:
 
 @dataclass(frozen=True)
 class City:
-    """Everything the daemon knows of the city. version: changes whenever a file of the folder does."""
+    """Everything the daemon knows of the city. version: changes whenever a file of the folder does.
+
+    sensors: in the order of the file; they are kept as ``columns`` (the same object), and what is made from one
+    fact of every sensor takes it from there: ``city.columns.interval_s``. sensor_index: their rows by id.
+    """
 
     name: LocalText
     timezone: ZoneInfo
     version: str
     grids: Mapping[str, Grid]
-    sensors: tuple[Sensor, ...]
+    sensors: Sequence[Sensor]
     workers: Mapping[str, Worker]
     departments: Mapping[str, Department]
     roster: tuple[Shift, ...]
     limits: LimitTable
+    columns: SensorColumns = field(init=False, repr=False, compare=False)
     sensor_index: Mapping[str, int] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        """Index the sensors by id."""
-        object.__setattr__(self, "sensor_index", {sensor.id: sensor.index for sensor in self.sensors})
+        """Keep the sensors as columns and index them by id."""
+        columns = self.sensors if isinstance(self.sensors, SensorColumns) else SensorColumns.of(self.sensors)
+        object.__setattr__(self, "columns", columns)
+        object.__setattr__(self, "sensors", columns)
+        object.__setattr__(self, "sensor_index", dict(zip(columns.ids, range(len(columns)), strict=True)))
 
     def sensor(self, sensor_id: str) -> Sensor:
         """The sensor with this id. Raises KeyError."""
