@@ -14,7 +14,7 @@ import numpy as np
 from config.city import City
 from detectors.engine import Engine
 from detectors.model import Condition, Phase, Verdict
-from detectors.snapshot import restore, save
+from detectors.snapshot import capture, restore
 from ingest.model import Quality, ReadingBatch
 
 Maker = Callable[[], Engine]
@@ -79,8 +79,8 @@ def survives_restart(make: Maker, stream: Stream) -> None:
     _run(one, stream[:half])
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "state.npz"
-        save(one, path)
-        restore(other, path)
+        capture(one.city, one.tables()).write(path)
+        restore(path, other.city, other.tables())
     _require(_run(one, stream[half:]) == _run(other, stream[half:]), "a restart changed a verdict")
     _require(_same_state(one, other), "a restart changed what was learned")
 

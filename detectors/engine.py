@@ -5,7 +5,6 @@ from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
-import numpy.typing as npt
 
 from config.city import City
 from config.vocabulary import Severity
@@ -36,17 +35,6 @@ _BIT = {condition: 1 << place for place, condition in enumerate(Condition)}
 _ALWAYS_FAULT = frozenset(Condition) - {Condition.HIGH, Condition.LOW, Condition.UNUSUAL}
 
 
-def _labels(city: City) -> Mapping[str, npt.NDArray[np.bytes_]]:
-    """Ids and quantities of all sensors in UTF-8, as every snapshot writes them. Read only."""
-    labels = {
-        "ids": np.array([sensor.id.encode() for sensor in city.sensors], np.bytes_),
-        "quantities": np.array([sensor.quantity.encode() for sensor in city.sensors], np.bytes_),
-    }
-    for column in labels.values():
-        column.flags.writeable = False
-    return MappingProxyType(labels)
-
-
 class Engine:
     """Judges readings in event-time order per sensor. Not thread-safe: one caller at a time.
 
@@ -64,7 +52,6 @@ class Engine:
         ]
         self._interval_us = np.array([sensor.interval_s for sensor in city.sensors]) * 1e6
         self._orphans: dict[int, set[Condition]] = {}
-        self.labels = _labels(city)
 
     def tables(self) -> Iterator[tuple[str, Columns]]:
         """All state by the name of its owner: ``shared``, ``engine``, and each detector's own."""
