@@ -146,7 +146,7 @@ class _InfluxStore:
             begin, end = parts.pop()
             requests += 1
             try:
-                self._post(b"\n".join(lines[begin:end]))
+                self._post(lines.part(begin, end))
             except _MissingError:
                 self.prepare()  # somebody took it away: the next try finds it again
                 raise
@@ -191,8 +191,8 @@ class _InfluxStore:
 
     def count(self) -> int:
         """See Store.count."""
-        (rows,) = self._reader.query('SELECT count("value") FROM /.*/')
-        return sum(one["values"][0][1] for one in rows)
+        (found,) = self._reader.query('SELECT count("value"), count("suspect") FROM /.*/')
+        return sum(number or 0 for one in found for number in one["values"][0][1:])
 
 
 def _series(rows: list[Any]) -> Series:

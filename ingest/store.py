@@ -3,7 +3,10 @@
 from typing import Protocol
 
 from config.errors import PermanentError
-from ingest.model import Int64s, ReadingBatch, Series
+from ingest.model import Int64s, Quality, ReadingBatch, Series
+
+TRUSTED = frozenset({Quality.GOOD, Quality.LATE, Quality.RETAINED})
+"""What counts in anything that stands for several readings: a drill's and a doubtful device's readings do not."""
 
 
 class StoreRefusedError(PermanentError):

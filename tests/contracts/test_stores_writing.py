@@ -60,7 +60,7 @@ def test_what_is_written_is_what_a_server_reads(server: Server) -> None:
     gas = "gas 1,a=b'c\"d"
     assert found == {
         ("ch4_value", gas): ([1.5, -0.25], milliseconds[:2]),
-        ("ch4_quality", gas): ([0, 1], milliseconds[:2]),
-        ("pm25_value", "气体-1"): ([1e-9], milliseconds[2:]),
+        ("ch4_quality", gas): ([1], milliseconds[1:2]),
+        ("pm25_suspect", "气体-1"): ([1e-9], milliseconds[2:]),
         ("pm25_quality", "气体-1"): ([4], milliseconds[2:]),
     }

@@ -1,6 +1,7 @@
 """What is sent to InfluxDB, and what its answers mean. The 2.x and 3.x server is a recorder: none can be installed."""
 
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -9,21 +10,24 @@ from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from config.errors import ConfigurationError, RetryableError
 from config.settings import Influx1StoreSettings, InfluxStoreSettings
 from ingest.influx import Influx1Store, InfluxStore
 from ingest.line_protocol import LINES_PER_REQUEST, LineFormatter, escape_tag
-from ingest.model import ReadingBatch
+from ingest.model import Quality, ReadingBatch
 from ingest.store import Store, StoreRefusedError
 from tests.ingest.builders import NOW_US, city, sensor
 from tests.support.servers import free_port
 
 CITY = city([sensor(0, "gas 1,a=b"), sensor(1, "air-1", "temperature")])
 BATCH = ReadingBatch.of([0, 1], [NOW_US, NOW_US + 1], [NOW_US, NOW_US], [1.5, -0.1], [0, 3])
+SERIES = ["ch4,sensor=gas\\ 1\\,a\\=b", "temperature,sensor=air-1"]
 LINES = (
-    "ch4,grid=330100-01,kind=gas,sensor=gas\\ 1\\,a\\=b value=1.5,quality=0i 1700000000000000\n"
-    "temperature,grid=330100-01,kind=environment,sensor=air-1 value=-0.1,quality=3i 1700000000000001"
+    "ch4,sensor=gas\\ 1\\,a\\=b value=1.5 1700000000000000\n"
+    "temperature,sensor=air-1 suspect=-0.1,quality=3i 1700000000000001"
 )
 
 
@@ -134,7 +138,7 @@ def test_a_long_batch_goes_in_several_requests(store: Store, recorder: Recorder)
     times = np.arange(count, dtype=np.int64)
     zeros = np.zeros(count, np.int32)
     store.write(ReadingBatch(zeros, times, times, times.astype(np.float64), zeros.astype(np.uint8)))
-    assert [request.body.count(b"\n") + 1 for request in recorder.requests] == [5000, 5000, 1]
+    assert [request.body.count(b"\n") + 1 for request in recorder.requests] == [LINES_PER_REQUEST, LINES_PER_REQUEST, 1]
     assert b"".join(request.body for request in recorder.requests).count(b"sensor=") == count
 
 
@@ -150,7 +154,7 @@ def test_what_is_refused_for_its_data_stands_alone_and_the_rest_is_kept(
         store.write(batch)
     assert refused.value.rows.tolist() == [3, 97]
     taken = b"\n".join(request.body for request in recorder.requests if not recorder.refuse(request.body))
-    assert sorted(float(line.split(b"value=")[1].split(b",")[0]) for line in taken.splitlines()) == [
+    assert sorted(float(line.split(b"value=")[1].split(b" ")[0]) for line in taken.splitlines()) == [
         time + 0.5 for time in times if time not in {3, 97}
     ]
 
@@ -267,8 +271,37 @@ def test_an_id_that_line_protocol_cannot_carry_is_named(value: str) -> None:
         escape_tag(value)
 
 
-def test_floats_are_written_so_that_they_come_back_the_same() -> None:
-    values = [0.1, 1e-300, 1.7976931348623157e308, 123456789.12345679, -0.0, 5e-324]
-    times = list(range(len(values)))
-    lines = LineFormatter(CITY).lines(ReadingBatch.of([0] * len(values), times, times, values, [0] * len(values)))
-    assert [float(line.split(b"value=")[1].split(b",")[0]) for line in lines] == values
+QUALITIES = {
+    Quality.GOOD: "value={}",
+    Quality.LATE: "value={},quality=1i",
+    Quality.RETAINED: "value={},quality=2i",
+    Quality.SIMULATED: "suspect={},quality=3i",
+    Quality.DOUBTFUL: "suspect={},quality=4i",
+}
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 1),
+            st.floats(allow_nan=False, allow_infinity=False),
+            st.sampled_from(Quality),
+            st.integers(-(2**63), 2**63 - 1),
+        ),
+        min_size=1,
+    )
+)
+@example([(0, value, Quality.GOOD, 0) for value in (0.1, 1e-300, 1.7976931348623157e308, -0.0, 5e-324, 1e15, 1e22)])
+def test_lines_say_what_a_plain_formatter_says_and_numbers_come_back_exactly(
+    rows: list[tuple[int, float, Quality, int]],
+) -> None:
+    sensors, values, qualities, times = zip(*rows, strict=True)
+    lines = LineFormatter(CITY).lines(ReadingBatch.of(sensors, times, times, values, qualities))
+    assert len(lines) == len(rows)
+    text = lines.part(0, len(rows)).decode()
+    for number, (line, (one, value, quality, time)) in enumerate(zip(text.split("\n"), rows, strict=True)):
+        assert line == lines.part(number, number + 1).decode()
+        found = re.search(r"(?:value|suspect)=([^ ,]+)", line)
+        assert found is not None
+        assert repr(float(found[1])) == repr(value)
+        assert line == f"{SERIES[one]} {QUALITIES[quality].format(found[1])} {time}"
