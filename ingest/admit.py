@@ -1,8 +1,10 @@
 """The rules by which readings are admitted: units, ranges, times, repeats. Pure functions over columns."""
 
+from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from config.city import City
 from config.clock import US_PER_SECOND
@@ -11,13 +13,10 @@ from config.quantities import QUANTITIES
 from config.settings import IngestSettings
 from ingest.model import Bools, Float64s, Int32s, Int64s, Quality, Uint8s
 
-REMEMBERED = 8
-"""How many event times of a sensor are remembered to know a repeated reading by."""
 
-STEP_RUN = 5
-"""Readings in a row behind the newest, at the pace of life, after which the device's clock was put back."""
-
-_NEVER = np.iinfo(np.int64).min
+Uint64s = npt.NDArray[np.uint64]
+_U30, _U27, _U31 = np.uint64(30), np.uint64(27), np.uint64(31)
+_M1, _M2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 
 
 class UnitTable:
@@ -35,10 +34,9 @@ class UnitTable:
                 known = quantity.factor(unit)
                 if known is not None:
                     self.factor[order[name], code], self.offset[order[name], code] = known
-        sensors = city.sensors
-        self.quantity: Int32s = np.array([order[sensor.quantity] for sensor in sensors], np.int32)
+        self.quantity: Int32s = city.columns.quantity.each(order.__getitem__, np.int32)
         # Without a unit in the payload the sensor's configured one holds.
-        self.configured: Int32s = np.array([self.code(sensor.unit) for sensor in sensors], np.int32)
+        self.configured: Int32s = city.columns.unit.each(self.code, np.int32)
 
     def code(self, unit: str | None) -> int:
         """A unit's column; the last one, which converts to NaN, for a unit nobody knows."""
@@ -64,16 +62,30 @@ def reach_of(city: City) -> tuple[Float64s, Float64s]:
     Where a life is at stake an instrument beyond its scale must not fall silent: on the dangerous side of a limit what
     it may still mean is admitted (and counts as the end of the physical range).
     """
-    ends = np.empty((2, len(city.sensors)), np.float64)
-    for sensor in city.sensors:
-        measures = sensor.measures
-        low, high = measures.low, measures.high
-        if measures.life_safety and measures.reach is not None:
-            sides = {limit.side for limit in city.limits.of(sensor.id, sensor.quantity)}
-            low = measures.reach[0] if Side.LOW in sides else low
-            high = measures.reach[1] if Side.HIGH in sides else high
-        ends[:, sensor.index] = low, high
-    return ends[0], ends[1]
+    columns = city.columns
+    low = columns.measured(lambda quantity: quantity.low, np.float64)
+    high = columns.measured(lambda quantity: quantity.high, np.float64)
+    reaching = columns.measured(lambda quantity: quantity.life_safety and quantity.reach is not None, np.bool_)
+    for row in np.flatnonzero(reaching).tolist():
+        name = columns.quantity[row]
+        sides = {limit.side for limit in city.limits.of(columns.ids[row], name)}
+        reach = QUANTITIES[name].reach or (low[row], high[row])
+        low[row] = reach[0] if Side.LOW in sides else low[row]
+        high[row] = reach[1] if Side.HIGH in sides else high[row]
+    return low, high
+
+
+def mixed(bits: Uint64s) -> Uint64s:
+    """Sixty-four bits of which each depends on all of those given: the finaliser of splitmix64 (Steele et al., 2014)."""
+    bits = (bits ^ (bits >> _U30)) * _M1
+    bits = (bits ^ (bits >> _U27)) * _M2
+    return bits ^ (bits >> _U31)
+
+
+def identities(value: Float64s, count: Int64s) -> Int64s:
+    """Sixty-four bits of each reading's value and of its device's own count (zero: it gives none), shape (n,)."""
+    bits = (value + 0.0).view(np.uint64)  # minus zero is zero
+    return mixed(bits ^ mixed(count.view(np.uint64))).view(np.int64)
 
 
 def segments(sensor: Int32s) -> tuple[Int64s, Int64s]:
@@ -91,9 +103,9 @@ def segments(sensor: Int32s) -> tuple[Int64s, Int64s]:
     return order, start
 
 
-def repeats_within(sensor: Int32s, event_us: Int64s, value: Float64s | None = None) -> Bools:
-    """Which rows repeat an earlier row's sensor and event time (and value, where given)."""
-    keys = (event_us, sensor) if value is None else (value, event_us, sensor)
+def repeats_within(sensor: Int32s, given_us: Int64s, identity: Int64s) -> Bools:
+    """Which rows repeat an earlier row's sensor, event time and identity."""
+    keys = (identity, given_us, sensor)
     order = np.lexsort(keys)
     same = np.ones(max(len(sensor) - 1, 0), bool)
     for column in keys:
@@ -120,123 +132,6 @@ def earlier_at_once(sensor: Int32s, event_us: Int64s) -> Int64s:
     return earlier
 
 
-class Recent:
-    """The newest reading of every sensor, and the last few, in order of receipt.
-
-    Memory: 16 * (REMEMBERED + 2) + 26 bytes per sensor. A repeat of something older than the last few is not known
-    here: it is older than the newest, so it is marked LATE and pages nobody, and the stores keep it once.
-
-    Two readings of one sensor with one time and different values are no repeat: many devices count whole seconds, and
-    a button may be pressed in the second of its heartbeat. The second one is placed a microsecond behind the first,
-    so that it is judged and kept as well.
-    """
-
-    def __init__(self, sensors: int) -> None:
-        self.newest: Int64s = np.full(sensors, _NEVER, np.int64)  # as placed
-        self._newest_given: Int64s = np.full(sensors, _NEVER, np.int64)
-        self._times: Int64s = np.full((sensors, REMEMBERED), _NEVER, np.int64)  # as given
-        self._values: Float64s = np.zeros((sensors, REMEMBERED), np.float64)
-        self._next: Uint8s = np.zeros(sensors, np.uint8)
-        # Readings in a row behind the newest: how many, the event time of the last, and both times of the first.
-        self._run: Uint8s = np.zeros(sensors, np.uint8)
-        self._run_last_us, self._run_first_us, self._run_received_us = np.zeros((3, sensors), np.int64)
-        self._adopted_us: Int64s = np.full(sensors, _NEVER, np.int64)  # as placed before a restart
-        self._adopted_value: Float64s = np.full(sensors, np.nan, np.float64)
-
-    def adopt(self, event_us: Int64s, value: Float64s) -> None:
-        """Take over the newest reading of every sensor as placed before a restart; negative times where none is."""
-        if event_us.shape != self.newest.shape or value.shape != self.newest.shape:
-            raise ValueError(f"adopted shapes {event_us.shape} and {value.shape}, expected {self.newest.shape}")
-        newer = (event_us >= 0) & (event_us > self.newest)
-        self.newest[newer] = self._newest_given[newer] = self._adopted_us[newer] = event_us[newer]
-        self._adopted_value[newer] = value[newer]
-
-    def knows(self, sensor: Int32s, event_us: Int64s, value: Float64s) -> Bools:
-        """Which readings were admitted recently."""
-        same = (self._times[sensor] == event_us[:, None]) & (self._values[sensor] == value[:, None])
-        answer: Bools = same.any(axis=1)
-        return answer
-
-    def placed(self, sensor: Int32s, event_us: Int64s, value: Float64s) -> Int64s:
-        """Event times at which readings that are no repeats are kept, each sensor's different ones apart.
-
-        The reading of before a restart, delivered again, is kept where it was: it may have been given up to a few
-        microseconds earlier than it was placed, behind others of its time.
-        """
-        adopted_us, newest_us = self._adopted_us[sensor], self.newest[sensor]
-        near = (event_us <= adopted_us) & (event_us > adopted_us - REMEMBERED)
-        again = near & (value == self._adopted_value[sensor])
-        known = np.count_nonzero(self._times[sensor] == event_us[:, None], axis=1)
-        newest = (event_us == self._newest_given[sensor]) | (near & (newest_us == adopted_us))
-        answer: Int64s = event_us + np.where(newest, newest_us + 1 - event_us, known)
-        answer[~again] += earlier_at_once(sensor[~again], event_us[~again])
-        answer[again] = adopted_us[again]
-        return answer
-
-    def older(self, sensor: Int32s, placed_us: Int64s) -> Bools:
-        """Which readings are older than the newest remembered of their sensor.
-
-        What came together is in order of event time, however it was sent: none of it is behind the rest.
-        """
-        answer: Bools = placed_us < self.newest[sensor]
-        return answer
-
-    def stepped(self, sensor: Int32s, placed_us: Int64s, received_us: Int64s, older: Bools) -> Bools:
-        """Which of the older readings are no history, but the present of a device whose clock was put back.
-
-        Those from the STEP_RUN-th on of a run without a newer one between, as soon as their times advance as ours do
-        (within a factor of two): what a device sends of its past comes faster. The sensor's newest begins anew there.
-        """
-        self._run[sensor[~older]] = 0
-        answer = np.zeros(len(sensor), bool)
-        if not older.any():
-            return answer
-        begun: dict[int, int] = {}
-        for row in np.flatnonzero(older & ~np.isin(sensor, sensor[~older])).tolist():
-            one, event_us = int(sensor[row]), int(placed_us[row])
-            if one in begun:
-                answer[row] = event_us >= begun[one]
-            elif self._runs_on(one, event_us, int(received_us[row])):
-                begun[one] = event_us
-                answer[row] = True
-                self.newest[one] = self._newest_given[one] = event_us
-                self._adopted_us[one] = _NEVER
-                self._run[one] = 0
-        return answer
-
-    def _runs_on(self, one: int, event_us: int, received_us: int) -> bool:
-        """Note one more reading behind the newest; True where it shows that the clock was put back."""
-        if self._run[one] and event_us > self._run_last_us[one]:
-            self._run[one] += 1
-        else:
-            self._run[one] = 1
-        self._run_last_us[one] = event_us
-        if self._run[one] >= STEP_RUN:
-            ours, its = received_us - int(self._run_received_us[one]), event_us - int(self._run_first_us[one])
-            if its <= 2 * ours and ours <= 2 * its:
-                return True
-            self._run[one] = 1
-        if self._run[one] == 1:
-            self._run_first_us[one], self._run_received_us[one] = event_us, received_us
-        return False
-
-    def remember(self, sensor: Int32s, event_us: Int64s, value: Float64s, placed_us: Int64s) -> None:
-        """Take admitted readings into memory, in order of receipt."""
-        order, start = segments(sensor)
-        place = np.arange(len(sensor)) - start
-        count = np.bincount(start, minlength=len(sensor))[start]
-        last = place >= count - REMEMBERED  # of many in one batch only the last few, so that no slot is hit twice
-        rows = sensor[order]
-        slot = (self._next[rows] + place) % REMEMBERED
-        self._times[rows[last], slot[last]] = event_us[order][last]
-        self._values[rows[last], slot[last]] = value[order][last]
-        ends = place == count - 1
-        self._next[rows[ends]] = (slot[ends] + 1) % REMEMBERED
-        np.maximum.at(self.newest, sensor, placed_us)
-        newest = placed_us == self.newest[sensor]
-        self._newest_given[sensor[newest]] = event_us[newest]
-
-
 @dataclass(frozen=True, slots=True)
 class TimeRules:
     """When a device's time is too far from ours. All in microseconds; late: per sensor, shape (sensors,)."""
@@ -248,13 +143,47 @@ class TimeRules:
     @staticmethod
     def of(city: City, settings: IngestSettings) -> "TimeRules":
         """The rules of the settings: late is the longer of late_s and two intervals of the sensor."""
-        interval = np.array([sensor.interval_s for sensor in city.sensors], np.float64)
-        late = np.maximum(settings.late_s, 2 * interval) * US_PER_SECOND
+        late = np.maximum(settings.late_s, 2 * city.columns.interval_s) * US_PER_SECOND
         return TimeRules(
             future=round(settings.future_s * US_PER_SECOND),
             too_old=round(settings.too_old_s * US_PER_SECOND),
             late=np.rint(np.minimum(late, 2.0**62)).astype(np.int64),
         )
+
+    def late_rows(self, sensor: Int32s, given_us: Int64s, received_us: Int64s) -> Bools:
+        """Which readings arrived too long after they were measured, by their age alone."""
+        answer: Bools = given_us < received_us - self.late[sensor]
+        return answer
+
+
+class Outages:
+    """When our own link was away, so that what waited for us is not called late where a life may depend on it.
+
+    From the beginning of an outage until as long after its end as it lasted (what waited takes a while to come), the
+    lateness of a reading counts from the end of that stretch.
+    """
+
+    KEPT = 8
+
+    def __init__(self) -> None:
+        self._stretches: deque[tuple[int, int]] = deque(maxlen=self.KEPT)
+
+    def note(self, lost_us: int, restored_us: int) -> None:
+        """Our link was away from ``lost_us`` to ``restored_us``."""
+        end_us = restored_us + max(0, restored_us - lost_us)
+        while self._stretches and self._stretches[-1][1] >= lost_us:  # one follows the other at once: they are one
+            before = self._stretches.pop()
+            lost_us, end_us = min(lost_us, before[0]), max(end_us, before[1])
+        self._stretches.append((lost_us, end_us))
+
+    def excuse(self, sensor: Int32s, given_us: Int64s, received_us: Int64s, rules: TimeRules) -> Bools:
+        """Which readings may have come late because of us: they could have come in time, had we been there."""
+        excused = np.zeros(len(sensor), np.bool_)
+        late_us = rules.late[sensor]
+        for lost_us, end_us in self._stretches:
+            waited = (given_us >= lost_us - late_us) & (given_us <= end_us)
+            excused |= waited & (received_us <= end_us + late_us)
+        return excused
 
 
 def quality_of(given: Uint8s, late: Bools, retained: Bools) -> Uint8s:

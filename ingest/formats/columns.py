@@ -48,7 +48,8 @@ class Decoded:
 
     message: number in the payloads given, int32. event_us: of the years 1 to 9999.
     value: finite, in the unit given. units: None at a place, or for the whole column, where the payload
-    names none. quality: GOOD, SIMULATED or DOUBTFUL, as the device says.
+    names none. quality: GOOD, SIMULATED or DOUBTFUL, as the device says. sequence: the device's own count of
+    its readings, None at a place, or for the whole column, where it gives none.
     """
 
     message: Int32s
@@ -58,6 +59,7 @@ class Decoded:
     units: Sequence[str | None] | None
     quality: Uint8s
     unread: Sequence[Unread]
+    sequence: Sequence[int | None] | None = None
 
 
 Decoder = Callable[[Sequence[bytes], Int64s], Decoded]

@@ -43,6 +43,7 @@ class Item(msgspec.Struct, gc=False):
     v: float
     u: str | None = None
     q: Mark | None = None
+    s: int | float | str | bool | None = None
 
 
 _decode = msgspec.json.Decoder(Item | list[Item]).decode
@@ -98,7 +99,21 @@ def _columns(items: list[Item], numbers: list[int], unread: list[Unread]) -> Dec
         if marks.count(None) == none
         else np.array([QUALITIES[mark] for mark in marks], np.uint8),
         unread=unread,
+        sequence=_counts([item.s for item in items]),
     )
+
+
+def _counts(given: list[Any]) -> list[int | None] | None:
+    """The devices' own counts; what is no whole number is passed over, as other fields are."""
+    if given.count(None) == len(given):
+        return None
+    return [_count(one) for one in given]
+
+
+def _count(given: Any) -> int | None:
+    if isinstance(given, float) and given.is_integer():
+        return int(given)
+    return given if isinstance(given, int) and not isinstance(given, bool) else None
 
 
 def _read_loosely(payload: bytes, number: int, unread: list[Unread]) -> list[Item]:
@@ -137,12 +152,12 @@ def _check(thing: Any, number: int) -> Item | Unread:
 
 
 def _check_optional(named: str, seconds: float, value: float, thing: dict[str, Any], number: int) -> Item | Unread:
-    unit, mark = thing.get("u"), thing.get("q")
+    unit, mark, count = thing.get("u"), thing.get("q"), _count(thing.get("s"))
     if unit is not None and not isinstance(unit, str):
         return Unread(number, RefusalReason.WRONG_UNIT, shown(unit), "u as a text, or none", named)
     if mark is None:
-        return Item(named, seconds, value, unit)
+        return Item(named, seconds, value, unit, None, count)
     if not isinstance(mark, str) or mark not in MARKS:
         # Neither trusted nor thrown away unseen: a mark nobody knows is put before a person.
         return Unread(number, RefusalReason.UNREADABLE, f"q {shown(mark)}", "q as good, simulated or doubtful", named)
-    return Item(named, seconds, value, unit, MARKS[mark])
+    return Item(named, seconds, value, unit, MARKS[mark], count)

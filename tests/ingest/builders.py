@@ -13,7 +13,7 @@ from config.quantities import QUANTITIES
 from config.settings import IngestSettings, PayloadFormat, Subscription
 from config.vocabulary import GridLevel, LocalText
 from ingest.intake import Intake
-from ingest.model import Admission, Message
+from ingest.model import Admission, Message, Messages
 
 NOW_US = 1_700_000_000_000_000
 NOW_S = NOW_US // 1_000_000
@@ -89,7 +89,7 @@ def good(sensor_id: str = "gas-1", t: Any = NOW_S, v: Any = 1.5, **more: Any) ->
 
 def admit(*messages: Message, into: Intake | None = None, now_us: int = NOW_US) -> Admission:
     chosen = into or intake()
-    admission = chosen.admit(messages, now_us)
+    admission = chosen.admit(Messages.of(messages), now_us)
     counters = chosen.counters
     assert counters["readings"] == counters["admitted"] + counters["refused"]
     return admission

@@ -7,7 +7,7 @@ import pytest
 
 from config.texts import table
 from config.vocabulary import Language
-from ingest.model import Quality, RefusalReason
+from ingest.model import Messages, Quality, RefusalReason
 from tests.ingest.builders import intake, message
 
 PAGE = (Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
@@ -19,14 +19,14 @@ TOPICS = {"native": "gridwhistle/readings/x", "senml": "gridwhistle/senml/x"}
 
 @pytest.mark.parametrize(("name", "payload"), ADMITTED)
 def test_an_example_is_admitted_whole(name: str, payload: str) -> None:
-    admission = intake().admit([message(payload.encode(), TOPICS[name])], 1_700_000_000_000_000)
+    admission = intake().admit(Messages.of([message(payload.encode(), TOPICS[name])]), 1_700_000_000_000_000)
     assert admission.refused == ()
     assert len(admission.batch) == payload.count('"v"')
 
 
 @pytest.mark.parametrize(("name", "reason", "payload"), REFUSED)
 def test_an_example_is_refused_for_the_reason_it_shows(name: str, reason: str, payload: str) -> None:
-    admission = intake().admit([message(payload.encode(), TOPICS[name])], 1_700_000_000_000_000)
+    admission = intake().admit(Messages.of([message(payload.encode(), TOPICS[name])]), 1_700_000_000_000_000)
     assert [refusal.reason for refusal in admission.refused] == [reason]
 
 

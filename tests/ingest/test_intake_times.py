@@ -11,7 +11,6 @@ from ingest.model import Admission, Quality, RefusalReason
 from tests.ingest.builders import NOW_S, NOW_US, SUBSCRIPTIONS, admit, good, intake, message, small_city
 
 SECOND = 1_000_000
-NEVER = -1
 R = RefusalReason
 
 
@@ -72,7 +71,7 @@ def test_a_press_that_its_release_overtook_is_not_late() -> None:
 
 def sent(chosen: Intake, t: float, at_s: float) -> Admission:
     now_us = NOW_US + round(at_s * SECOND)
-    return chosen.admit([message(good(t=NOW_S + t), received_us=now_us)], now_us)
+    return admit(message(good(t=NOW_S + t), received_us=now_us), into=chosen, now_us=now_us)
 
 
 def test_a_clock_that_was_put_back_begins_anew_with_the_fifth_reading() -> None:
@@ -90,7 +89,7 @@ def test_a_clock_that_was_put_back_is_found_within_one_batch_too() -> None:
     chosen = intake()
     sent(chosen, 100, 0)
     back = [message(good(t=NOW_S + second), received_us=NOW_US + second * SECOND) for second in range(10, 80, 10)]
-    admission = chosen.admit(back, NOW_US + 70 * SECOND)
+    admission = admit(*back, into=chosen, now_us=NOW_US + 70 * SECOND)
     assert admission.batch.quality.tolist() == [Quality.LATE] * 4 + [Quality.GOOD] * 3
     assert tuple(admission.stepped) == (0,)
 
@@ -150,12 +149,12 @@ def test_repeats_and_places_are_the_same_however_readings_are_cut_into_batches(
         message(good(ids[one], t=NOW_S - second, v=value, u=None if one != 2 else "Cel")) for one, second, value in rows
     ]
     whole, pieces = intake(), intake()
-    at_once = whole.admit(messages, NOW_US)
+    at_once = admit(*messages, into=whole)
     kept: list[list[int]] = []
     place = 0
     while place < len(messages):
         step = cuts[place % len(cuts)]
-        batch = pieces.admit(messages[place : place + step], NOW_US).batch
+        batch = admit(*messages[place : place + step], into=pieces).batch
         kept += np.column_stack([batch.sensor, batch.event_us]).tolist()
         place += step
     batch = at_once.batch
@@ -163,41 +162,3 @@ def test_repeats_and_places_are_the_same_however_readings_are_cut_into_batches(
         assert np.column_stack([batch.sensor, batch.event_us]).tolist() == kept
         assert {**whole.counters, "late": 0} == {**pieces.counters, "late": 0}
     assert whole.counters["late"] == 0  # what came together is put in order
-
-
-def restarted(event_us: int = NOW_US, value: float = 0.0) -> Intake:
-    chosen = intake()
-    chosen.adopt(np.array([event_us, NEVER, NEVER, NEVER], np.int64), np.array([value, 0, 0, 0], np.float64))
-    return chosen
-
-
-def test_a_press_in_the_second_of_the_heartbeat_of_before_a_restart_is_kept_behind_it() -> None:
-    batch = admit(message(good(v=1)), into=restarted()).batch
-    assert (batch.event_us.tolist(), batch.quality.tolist()) == ([NOW_US + 1], [Quality.GOOD])
-
-
-def test_the_reading_of_before_a_restart_keeps_its_place_when_it_is_delivered_again() -> None:
-    chosen = restarted()
-    batch = admit(message([good(v=0), good(v=1)]), into=chosen).batch
-    assert batch.event_us.tolist() == [NOW_US, NOW_US + 1]
-    assert batch.quality.tolist() == [Quality.GOOD, Quality.GOOD]
-    assert [refusal.reason for refusal in admit(message([good(v=0), good(v=1)]), into=chosen).refused] == (
-        [R.DUPLICATE] * 2
-    )
-
-
-def test_a_reading_that_was_placed_behind_another_before_a_restart_keeps_that_place() -> None:
-    alone = admit(message(good(v=1)), into=restarted(NOW_US + 1, 1)).batch
-    assert (alone.event_us.tolist(), alone.quality.tolist()) == ([NOW_US + 1], [Quality.GOOD])
-    third = admit(message(good(v=2)), into=restarted(NOW_US + 1, 1)).batch
-    assert (third.event_us.tolist(), third.quality.tolist()) == ([NOW_US + 2], [Quality.GOOD])
-
-
-def test_what_is_older_than_the_newest_of_before_a_restart_is_late() -> None:
-    batch = admit(message([good(t=NOW_S - 1), good("air-1", t=NOW_S - 1)]), into=restarted()).batch
-    assert batch.quality.tolist() == [Quality.LATE, Quality.GOOD]
-
-
-def test_readings_are_adopted_for_every_sensor_or_none() -> None:
-    with pytest.raises(ValueError, match="expected"):
-        intake().adopt(np.zeros(1, np.int64), np.zeros(1))

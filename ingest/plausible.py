@@ -1,0 +1,152 @@
+"""The rules that need one reading alone: a known sensor, a known unit, a value and a time that can be."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from config.city import City
+from config.clock import isoformat
+from config.settings import IngestSettings
+from ingest.admit import Outages, TimeRules, UnitTable, identities, quality_of, reach_of
+from ingest.formats.columns import Decoded, Unread, shown
+from ingest.model import Int64s, RefusalReason
+from ingest.offsets import Offsets
+from ingest.rows import Call, Rows
+
+
+class _Index(dict[str, int]):
+    """Sensor ids to rows; -1 for an id nobody configured, without keeping it."""
+
+    def __missing__(self, key: str) -> int:
+        return -1
+
+
+class _Codes(dict[str | None, int]):
+    """Units to columns of the unit table; one column stands for all that nobody knows, -1 for none given."""
+
+    def __init__(self, units: UnitTable) -> None:
+        super().__init__(units.codes)
+        self[None] = -1
+        self._unknown = units.unknown
+
+    def __missing__(self, key: str | None) -> int:
+        return self._unknown
+
+
+class Plausible:
+    """Makes rows of what was decoded, and refuses of them what cannot be true."""
+
+    def __init__(
+        self, city: City, settings: IngestSettings, outages: Outages, offsets: Offsets, counters: Counter[str]
+    ) -> None:
+        self._sensors = city.sensors
+        self._index = _Index(city.sensor_index)
+        self._units = UnitTable(city)
+        self._codes = _Codes(self._units)
+        self.rules = TimeRules.of(city, settings)
+        self._outages = outages
+        self._offsets = offsets
+        self._life_safety = city.columns.measured(lambda quantity: quantity.life_safety, np.bool_)
+        self._low = city.columns.measured(lambda quantity: quantity.low, np.float64)
+        self._high = city.columns.measured(lambda quantity: quantity.high, np.float64)
+        self._lowest, self._highest = reach_of(city)
+        self._counters = counters
+
+    def sifted(self, call: Call, decoded: Decoded, positions: Int64s) -> Rows:
+        """The rows of decoded messages that can be true. positions: of the messages given to the decoder, in the call."""
+        for unread in decoded.unread:
+            self._refuse_unread(call, int(positions[unread.message]), unread)
+        length = len(decoded.ids)
+        message = positions[decoded.message]
+        sensor = np.fromiter(map(self._index.__getitem__, decoded.ids), np.int32, length)
+        rows = Rows(
+            message=message,
+            sensor=sensor,
+            given_us=decoded.event_us,
+            received_us=call.received_us[message],
+            value=decoded.value,
+            given=decoded.value,
+            quality=decoded.quality,
+            identity=_counts(decoded.sequence, length),
+            ids=decoded.ids,
+            units=decoded.units,
+        )
+        rows = call.sift(rows, sensor >= 0, RefusalReason.UNKNOWN_SENSOR, _explain_unknown)
+        rows = self._converted(call, rows)
+        rows = replace(rows, identity=identities(rows.value, rows.identity))
+        return self._timed(call, rows)
+
+    def _refuse_unread(self, call: Call, number: int, unread: Unread) -> None:
+        sensor = -1 if unread.sensor_id is None else self._index[unread.sensor_id]
+        call.refuse(number, unread.reason, unread.found, unread.expected, sensor)
+
+    def _converted(self, call: Call, rows: Rows) -> Rows:
+        """Rows with values in the kept unit and within the physical range, clipped to it or refused."""
+        unit = None
+        if rows.units is not None:
+            codes = np.fromiter(map(self._codes.__getitem__, rows.units), np.int32, len(rows.units))
+            named = codes if rows.origin is None else codes[rows.origin]
+            unit = np.where(named < 0, self._units.configured[rows.sensor], named)
+        kept, known = self._units.convert(rows.sensor, rows.given, unit)
+        rows = call.sift(replace(rows, value=kept), known, RefusalReason.WRONG_UNIT, self._explain_unit)
+        within = (rows.value >= self._lowest[rows.sensor]) & (rows.value <= self._highest[rows.sensor])
+        rows = call.sift(rows, within, RefusalReason.OUT_OF_RANGE, self._explain_range)
+        clipped = np.clip(rows.value, self._low[rows.sensor], self._high[rows.sensor])
+        self._counters["clipped"] += int(np.count_nonzero(clipped != rows.value))
+        return replace(rows, value=clipped)
+
+    def _timed(self, call: Call, rows: Rows) -> Rows:
+        """Rows whose device time is neither too far ahead nor too far back, with quality LATE where it is far back."""
+        rules, now_us = self.rules, call.now_us
+        early = rows.given_us <= np.maximum(rows.received_us, now_us) + rules.future
+        recent = rows.given_us >= rows.received_us - rules.too_old
+        if not (early & recent).all():
+            wrong = rows.take(~(early & recent))  # what is refused for its time still shows how the clock is set
+            self._offsets.see(wrong.sensor, wrong.received_us - wrong.given_us)
+        rows = call.sift(rows, early, RefusalReason.IN_THE_FUTURE, lambda bad, row: self._ahead(bad, row, now_us))
+        recent = rows.given_us >= rows.received_us - rules.too_old
+        rows = call.sift(rows, recent, RefusalReason.TOO_OLD, self._far_back)
+        late = rules.late_rows(rows.sensor, rows.given_us, rows.received_us)
+        if late.any():
+            late &= ~(
+                self._life_safety[rows.sensor]
+                & self._outages.excuse(rows.sensor, rows.given_us, rows.received_us, rules)
+            )
+        retained = call.messages.retained[rows.message]
+        return replace(rows, quality=quality_of(rows.quality, late, retained))
+
+    def _ahead(self, rows: Rows, row: int, now_us: int) -> tuple[str, str]:
+        return isoformat(int(rows.given_us[row])), f"at most {self.rules.future / 1e6:g} s after {isoformat(now_us)}"
+
+    def _far_back(self, rows: Rows, row: int) -> tuple[str, str]:
+        expected = f"at most {self.rules.too_old / 1e6:g} s before {isoformat(int(rows.received_us[row]))}"
+        return isoformat(int(rows.given_us[row])), expected
+
+    def _explain_unit(self, rows: Rows, row: int) -> tuple[str, str]:
+        sensor = self._sensors[int(rows.sensor[row])]
+        given, measures = rows.unit_of(row), sensor.measures
+        known = [measures.unit, *measures.conversions]
+        return shown(sensor.unit if given is None else given), f"{sensor.quantity} in " + ", ".join(known)
+
+    def _explain_range(self, rows: Rows, row: int) -> tuple[str, str]:
+        sensor = self._sensors[int(rows.sensor[row])]
+        measures = sensor.measures
+        unit = rows.unit_of(row) or sensor.unit
+        found = f"{rows.given[row]:g} {unit}"
+        if unit != measures.unit:
+            found += f" ({rows.value[row]:g} {measures.unit})"
+        return found, f"{measures.low:g} to {measures.high:g} {measures.unit}"
+
+
+def _explain_unknown(rows: Rows, row: int) -> tuple[str, str]:
+    return f"id {shown(rows.id_of(row))}", "the id of a configured sensor"
+
+
+def _counts(sequence: Sequence[int | None] | None, length: int) -> Int64s:
+    """Sixty-four bits of each device's own count, zero where it gives none."""
+    if sequence is None:
+        return np.zeros(length, np.int64)
+    bits = [0 if count is None else (count * 2 + 1) % 2**64 for count in sequence]
+    return np.array(bits, np.uint64).view(np.int64)
