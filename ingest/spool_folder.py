@@ -1,0 +1,52 @@
+"""A spool's folder as the system sees it: whose it is just now, and bringing it to the disk."""
+
+import fcntl
+import os
+from pathlib import Path
+
+from config.errors import ConfigurationError
+
+LOCK = "lock"
+DRAFT = ".draft"
+"""Files that are being written; one left behind by a crash is worth nothing."""
+
+
+class FolderLock:
+    """Keeps other processes from writing to a folder. The system lets it go when the process ends, however it ends."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises ConfigurationError where another has it, or where no file can be made in the folder."""
+        try:
+            self._handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise ConfigurationError(f"{folder}: cannot be used for the spool: {error}") from error
+        try:
+            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self.release()
+            raise ConfigurationError(
+                f"{folder}: another process uses this spool; each daemon needs a data_dir of its own ({error})"
+            ) from error
+
+    def release(self) -> None:
+        """Let it go. A second time changes nothing."""
+        handle, self._handle = self._handle, -1
+        if handle >= 0:
+            os.close(handle)
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring the names in a folder to the disk. Raises OSError."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_all(handle: int, data: bytes, offset: int) -> None:
+    """Write all bytes at an offset. Raises OSError; some of them may then be written."""
+    rest = memoryview(data)
+    while rest:
+        written = os.pwrite(handle, rest, offset)
+        rest, offset = rest[written:], offset + written
