@@ -15,10 +15,11 @@ from config.city import City
 from config.errors import ConfigurationError
 from config.grid_files import FILE as GRIDS_FILE
 from config.grid_files import read_grids
+from config.limit_files import LIMITS_FILE, read_limits
 from config.people_files import DEPARTMENTS_FILE, ROSTER_FILE, WORKERS_FILE, read_departments, read_roster, read_workers
 from config.problems import FileProblems, Level, Problem, ProblemLog
 from config.sensor_files import FILE as SENSORS_FILE
-from config.sensor_files import LIMITS_FILE, read_limits, read_sensors
+from config.sensor_files import read_sensors
 from config.tables import read_yaml
 from config.vocabulary import Language, LocalText
 

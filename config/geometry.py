@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -126,12 +127,21 @@ def left_over_m2(whole: BaseGeometry, parts: Sequence[BaseGeometry]) -> tuple[fl
 
 
 class PointFinder:
-    """Says for many points at once which of some shapes holds them."""
+    """Says for many points at once which of some shapes holds them.
 
-    def __init__(self, shapes: Sequence[Shape]) -> None:
+    shapes: the first that holds a point counts. tiers: which of them are looked through together, ascending, one for
+    each shape; most points are found in the first tier, which spares looking through the wider shapes.
+    """
+
+    def __init__(self, shapes: Sequence[Shape], tiers: Sequence[int] | None = None) -> None:
         self._shapes = np.array(shapes, dtype=object)
         shapely.prepare(self._shapes)
-        self._tree = shapely.STRtree(self._shapes)
+        tier = np.zeros(len(shapes), np.int64) if tiers is None else np.array(tiers, np.int64)
+        if (np.diff(tier) < 0).any():
+            raise ValueError("tiers go down, expected ascending")
+        self._trees: list[tuple[int, shapely.STRtree]] = []
+        for begin, end in pairwise([0, *(np.flatnonzero(np.diff(tier)) + 1).tolist(), len(shapes)]):
+            self._trees.append((begin, shapely.STRtree(self._shapes[begin:end])))
 
     def find(self, lon: Floats, lat: Floats) -> npt.NDArray[np.int32]:
         """The index of the first shape that holds each point or has it on its edge; -1 where none does, or for NaN.
@@ -139,9 +149,15 @@ class PointFinder:
         lon, lat: degrees, one length; some tens of thousands at a time keep the memory small.
         """
         found = np.full(len(lon), -1, dtype=np.int32)
-        point, shape = self._tree.query(shapely.points(lon, lat))
-        inside = shapely.intersects_xy(self._shapes[shape], lon[point], lat[point])
-        point, shape = point[inside], shape[inside]
-        order = np.argsort(-shape, kind="stable")  # the lowest index is written last and stays
-        found[point[order]] = shape[order]
+        left = np.arange(len(lon))
+        for first, tree in self._trees:
+            if not left.size:
+                break
+            point, shape = tree.query(shapely.points(lon[left], lat[left]))
+            point, shape = left[point], shape + first
+            inside = shapely.intersects_xy(self._shapes[shape], lon[point], lat[point])
+            point, shape = point[inside], shape[inside]
+            order = np.argsort(-shape, kind="stable")  # the lowest index is written last and stays
+            found[point[order]] = shape[order]
+            left = left[found[left] < 0]
         return found

@@ -1,26 +1,25 @@
-"""``sensors.csv`` and ``limits.csv``: what measures where, and at which values somebody must come.
+"""``sensors.csv``: what measures where.
 
-Hundreds of thousands of sensors are usual: texts that repeat are kept once, and places are looked up in bulk.
+Hundreds of thousands of sensors are usual, so whole columns are read and checked at once; only where something is
+wrong in a chunk its lines are looked at one by one.
 """
 
 import gc
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
-from config.city import Grid, Sensor
+from config.city import Grid
 from config.geometry import PointFinder, off_globe
-from config.limits import DEFAULT_LIMITS, Limit, LimitTable, Side, limit_table
 from config.problems import FileProblems, join
 from config.quantities import QUANTITIES
-from config.tables import Row, Table, bad_id, read_bytes
-from config.vocabulary import Kind, LocalText, Severity
+from config.sensors import Float64s, Int32s, Labels, SensorColumns, TextTable, labels
+from config.tables import Chunk, Table, any_bad_id, bad_id, number, read_bytes
+from config.vocabulary import Kind
 
 FILE = "sensors.csv"
 TABLE = Table(
@@ -41,46 +40,13 @@ TABLE = Table(
     optional=frozenset({"unit", "calibrated_on", "device"}),
 )
 
-LIMITS_FILE = "limits.csv"
-LIMITS_TABLE = Table(
-    columns=("sensor", "quantity", "side", "severity", "threshold", "clear_at", "hold_s", "source"),
-    optional=frozenset({"sensor"}),
-)
-
 
 @dataclass(frozen=True, slots=True)
 class SensorRows:
     """What could be read. lines: the line of every id, also of those left out; None where a part is unreadable."""
 
-    sensors: tuple[Sensor, ...] = ()
+    sensors: SensorColumns = field(default_factory=lambda: SensorColumns.of(()))
     lines: Mapping[str, int] | None = None
-
-
-_CHUNK = 16_384  # lines read and placed at once: bounds what waits in memory
-
-SEVERITIES: Mapping[str, Severity] = {severity.name.lower(): severity for severity in Severity}
-"""How a severity is written in files."""
-
-
-def number(text: str) -> float | None:
-    """A finite number as people write it, or None."""
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) and "_" not in text else None
-
-
-@dataclass(slots=True)
-class _Draft:
-    """A line that is right so far, waiting for its grid."""
-
-    id: str
-    measures: "_Measures"
-    place: LocalText
-    interval_s: float
-    device: str
-    calibrated_on: date | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,40 +59,66 @@ class _Measures:
     owner: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Numbers:
+    """What the cells of some right lines say, shape (lines,). measures: row in ``_Reader.shared``. days: ordinals."""
+
+    lon: Float64s
+    lat: Float64s
+    interval_s: Float64s
+    measures: Int32s
+    days: Int32s
+
+
 @dataclass(slots=True)
 class _Reader:
-    """Reads the lines. The mappings remember what has been read and checked already."""
+    """Reads and checks the lines. The mappings remember what has been read and checked already.
+
+    seen: the line of every id. shared: what measures, each once.
+    """
 
     problems: FileProblems
     owners: frozenset[str] | None
     owners_file: str
     today: date | None
     seen: dict[str, int] = field(default_factory=dict)
-    measures: dict[tuple[str, str, str, str], "_Measures | None"] = field(default_factory=dict)
+    shared: list[_Measures] = field(default_factory=list)
+    measures: dict[tuple[str, str, str, str], int] = field(default_factory=dict)
     intervals: dict[str, float] = field(default_factory=dict)
-    dates: dict[str, date] = field(default_factory=dict)
-    places: dict[tuple[str, str], LocalText] = field(default_factory=dict)
+    days: dict[str, int] = field(default_factory=lambda: {"": 0})
 
-    def read(self, line: int, cells: list[str]) -> tuple[_Draft | None, float, float]:
-        """(the sensor or None where anything is wrong with it, longitude, latitude; NaN where there is none)."""
+    def numbers(self, columns: Sequence[Sequence[str]]) -> _Numbers | None:
+        """The numbers of lines in which all is right; None where some cell is wrong or new and wants a closer look."""
+        _, kind, quantity, unit, lon, lat, zh, en, interval, owner, calibrated, device = columns
+        measures = list(map(self.measures.get, zip(kind, quantity, unit, owner, strict=True)))
+        intervals, days = list(map(self.intervals.get, interval)), list(map(self.days.get, calibrated))
+        if None in measures or None in intervals or None in days or not (all(zh) and all(en)) or any_bad_id(device):
+            return None
+        x, y = _floats(lon), _floats(lat)
+        if x is None or y is None or off_globe(x, y):
+            return None
+        return _Numbers(x, y, np.array(intervals, np.float64), np.array(measures, np.int32), np.array(days, np.int32))
+
+    def take_ids(self, lines: Sequence[int], ids: Sequence[str]) -> bool:
+        """Take note of ids that are all right and new; False, with nothing noted, where one is not."""
+        if not all(ids) or any_bad_id(ids) or len(set(ids)) < len(ids) or not self.seen.keys().isdisjoint(ids):
+            return False
+        self.seen.update(zip(ids, lines, strict=True))
+        return True
+
+    def right(self, line: int, cells: Sequence[str]) -> bool:
+        """Whether a line is right; every mistake in it is written down."""
         id_, kind, quantity, unit, lon, lat, zh, en, interval, owner, calibrated, device = cells
-        right = self._check_id(line, id_)
-        measures = self.measures.get((kind, quantity, unit, owner))
-        if measures is None:
-            measures = self._measures(line, kind, quantity, unit, owner)
-        interval_s = self.intervals.get(interval) or self._interval(line, interval)
-        calibrated_on = None
-        if calibrated:
-            calibrated_on = self.dates.get(calibrated) or self._date(line, calibrated)
-            right = right and calibrated_on is not None
-        place_ = self.places.get((zh, en)) or self._place(line, zh, en)
-        if device and bad_id(device):
-            self.problems.error("bad_id", row=line, field="device", found=device)
-            right = False
-        x, y = self._position(line, lon, lat)
-        if not right or measures is None or interval_s is None or place_ is None or x != x:  # noqa: PLR0124 - NaN
-            return None, x, y
-        return _Draft(id_, measures, place_, interval_s, device or id_, calibrated_on), x, y
+        checks = (
+            self._check_id(line, id_),
+            (kind, quantity, unit, owner) in self.measures or self._measures(line, kind, quantity, unit, owner),
+            interval in self.intervals or self._interval(line, interval),
+            calibrated in self.days or self._date(line, calibrated),
+            self._place(line, zh, en),
+            not bad_id(device) or self._bad_device(line, device),
+            self._position(line, lon, lat),
+        )
+        return all(checks)
 
     def _check_id(self, line: int, id_: str) -> bool:
         if not id_:
@@ -140,7 +132,11 @@ class _Reader:
             self.problems.error("duplicate_id", row=line, field="id", found=id_, first=first)
         return first == line
 
-    def _measures(self, line: int, kind: str, name: str, unit: str, owner: str) -> _Measures | None:
+    def _bad_device(self, line: int, device: str) -> bool:
+        self.problems.error("bad_id", row=line, field="device", found=device)
+        return False
+
+    def _measures(self, line: int, kind: str, name: str, unit: str, owner: str) -> bool:
         problems, before = self.problems, True
         quantity = QUANTITIES.get(name)
         if quantity is None:
@@ -161,51 +157,115 @@ class _Reader:
             problems.error(code, row=line, field="owner", found=owner, target=self.owners_file)
             before = False
         if not before or quantity is None:
-            return None
+            return False
         # unit: what the device sends where its payload names none; conversion is the intake's
-        measures = _Measures(Kind(kind), quantity.name, unit or quantity.unit, owner)
-        return self.measures.setdefault((kind, name, unit, owner), measures)
+        self.measures[kind, name, unit, owner] = len(self.shared)
+        self.shared.append(_Measures(Kind(kind), quantity.name, unit or quantity.unit, owner))
+        return True
 
     def _unknown(self, line: int, column: str, found: str, choices: str) -> None:
         code = "unknown_choice" if found else "missing_value"
         self.problems.error(code, row=line, field=column, found=found, choices=choices)
 
-    def _interval(self, line: int, text: str) -> float | None:
+    def _interval(self, line: int, text: str) -> bool:
         value = number(text)
         if value is None or value <= 0:
             code = "not_a_number" if value is None else "not_positive"
             self.problems.error(code if text else "missing_value", row=line, field="interval_s", found=text)
-            return None
-        return self.intervals.setdefault(text, value)
+            return False
+        self.intervals[text] = value
+        return True
 
-    def _date(self, line: int, text: str) -> date | None:
+    def _date(self, line: int, text: str) -> bool:
         try:
             day = date.fromisoformat(text)
         except ValueError:
             self.problems.error("bad_date", row=line, field="calibrated_on", found=text)
-            return None
+            return False
         if self.today is not None and day > self.today:
             self.problems.error("future_date", row=line, field="calibrated_on", found=text, today=self.today)
-            return None
-        return self.dates.setdefault(text, day)
+            return False
+        self.days[text] = day.toordinal()
+        return True
 
-    def _place(self, line: int, zh: str, en: str) -> LocalText | None:
+    def _place(self, line: int, zh: str, en: str) -> bool:
         for column, text in (("place_zh", zh), ("place_en", en)):
             if not text:
                 self.problems.error("missing_translation", row=line, field=column)
-        return self.places.setdefault((zh, en), LocalText(zh=zh, en=en)) if zh and en else None
+        return bool(zh and en)
 
-    def _position(self, line: int, lon: str, lat: str) -> tuple[float, float]:
+    def _position(self, line: int, lon: str, lat: str) -> bool:
         x, y = number(lon), number(lat)
         if x is not None and y is not None and -180 <= x <= 180 and -90 <= y <= 90:
-            return x, y
+            return True
         for column, text, value in (("lon", lon, x), ("lat", lat, y)):
             if value is None:
                 self.problems.error("not_a_number" if text else "missing_value", row=line, field=column, found=text)
         if x is not None and y is not None:
             code = "outside_world" if off_globe(y, x) else "swapped_coordinates"
             self.problems.error(code, row=line, field="lon", found=f"{lon}, {lat}")
-        return math.nan, math.nan
+        return False
+
+
+@dataclass(slots=True)
+class _Built:
+    """The columns as they grow, a chunk at a time. The mappings: code of each text, in the order of their coming."""
+
+    ids: list[str] = field(default_factory=list)
+    numbers: list[_Numbers] = field(default_factory=list)
+    grids: list[Int32s] = field(default_factory=list)
+    place: list[Int32s] = field(default_factory=list)
+    device: list[Int32s] = field(default_factory=list)
+    places: dict[tuple[str, str], int] = field(default_factory=dict)
+    devices: dict[str, int] = field(default_factory=dict)
+
+    def add(self, columns: Sequence[Sequence[str]], numbers: _Numbers, grids: Int32s) -> None:
+        """More sensors, all of them right. grids: rows of the table of grids."""
+        ids, places, devices = columns[0], self.places, self.devices
+        self.ids += ids
+        self.numbers.append(numbers)
+        self.grids.append(grids)
+        where = [places.setdefault(pair, len(places)) for pair in zip(columns[6], columns[7], strict=True)]
+        boxes = [devices.setdefault(box or id_, len(devices)) for box, id_ in zip(columns[11], ids, strict=True)]
+        self.place.append(np.array(where, np.int32))
+        self.device.append(np.array(boxes, np.int32))
+
+    def columns(self, shared: Sequence[_Measures], codes: Sequence[str]) -> SensorColumns:
+        """The columns of all. codes: of the grids."""
+        if not self.ids:
+            return SensorColumns.of(())
+        which = np.concatenate([part.measures for part in self.numbers])
+        return SensorColumns(
+            ids=tuple(self.ids),
+            kind=_spread([one.kind for one in shared], which),
+            quantity=_spread([one.quantity for one in shared], which),
+            unit=_spread([one.unit for one in shared], which),
+            lon=np.concatenate([part.lon for part in self.numbers]),
+            lat=np.concatenate([part.lat for part in self.numbers]),
+            place=np.concatenate(self.place),
+            place_zh=TextTable(zh for zh, _ in self.places),
+            place_en=TextTable(en for _, en in self.places),
+            interval_s=np.concatenate([part.interval_s for part in self.numbers]),
+            owner=_spread([one.owner for one in shared], which),
+            grid=Labels(tuple(codes), np.concatenate(self.grids)),
+            device=Labels(TextTable(self.devices), np.concatenate(self.device)),
+            calibrated=np.concatenate([part.days for part in self.numbers]),
+        )
+
+
+def _spread(values: Sequence[str], which: Int32s) -> Labels:
+    once = labels(values)
+    return Labels(once.names, once.code[which])
+
+
+def _floats(texts: Sequence[str]) -> Float64s | None:
+    """Numbers as ``number`` reads them, but for what is not finite; None where one is none."""
+    if "_" in "".join(texts):
+        return None
+    try:
+        return np.array(list(map(float, texts)), np.float64)
+    except ValueError:
+        return None
 
 
 def read_sensors(
@@ -225,14 +285,46 @@ def read_sensors(
     data = read_bytes(folder / FILE, problems)
     if data is None:
         return SensorRows()
-    reader = _Reader(problems, owners, owners_file, today)
-    places = _Places(grids)
-    sensors: list[Sensor] = []
-    lines = TABLE.cells(data, problems)
+    reader, built, places = _Reader(problems, owners, owners_file, today), _Built(), _Places(grids)
     with _no_collections():
-        while chunk := [(line, *reader.read(line, cells)) for line, cells in islice(lines, _CHUNK)]:
-            _add_sensors(chunk, places, sensors, problems)
-    return SensorRows(tuple(sensors), None if problems.incomplete else reader.seen)
+        for chunk in TABLE.chunks(data, problems):
+            _read_chunk(chunk, reader, built, places)
+    sensors = built.columns(reader.shared, places.codes)
+    return SensorRows(sensors, None if problems.incomplete else reader.seen)
+
+
+def _read_chunk(chunk: Chunk, reader: _Reader, built: _Built, places: "_Places") -> None:
+    lines, columns = chunk.lines, chunk.columns
+    if not lines:
+        return
+    numbers = reader.numbers(columns)
+    if numbers is None or not reader.take_ids(lines, columns[0]):
+        rows = list(zip(lines, zip(*columns, strict=True), strict=True))
+        right = [reader.right(line, cells) for line, cells in rows]
+        _tell_strays([row for row, good in zip(rows, right, strict=True) if not good], places, reader.problems)
+        kept = [row for row, good in zip(rows, right, strict=True) if good]
+        if not kept:
+            return
+        lines, columns = [line for line, _ in kept], list(zip(*(cells for _, cells in kept), strict=True))
+        numbers = reader.numbers(columns)
+        if numbers is None:
+            raise AssertionError(f"{FILE}: lines {lines[0]} to {lines[-1]} are right one by one, but not together")
+    grids = places.place(lines, numbers.lon, numbers.lat, reader.problems)
+    if (grids < 0).any():
+        inside = grids >= 0
+        columns = [[cell for cell, good in zip(column, inside.tolist(), strict=True) if good] for column in columns]
+        numbers = _Numbers(*(getattr(numbers, one)[inside] for one in _Numbers.__dataclass_fields__))
+        grids = grids[inside]
+    built.add(columns, numbers, grids)
+
+
+def _tell_strays(rows: Sequence[tuple[int, Sequence[str]]], places: "_Places", problems: FileProblems) -> None:
+    """Say of lines with other mistakes too where they are outside every grid."""
+    spots = [(line, number(cells[4]), number(cells[5])) for line, cells in rows]
+    known = [(line, x, y) for line, x, y in spots if x is not None and y is not None and not off_globe(x, y)]
+    if known:
+        lon, lat = np.array([x for _, x, _ in known]), np.array([y for _, _, y in known])
+        places.place([line for line, _, _ in known], lon, lat, problems)
 
 
 @contextmanager
@@ -253,108 +345,18 @@ class _Places:
     def __init__(self, grids: Mapping[str, Grid]) -> None:
         finest_first = sorted(grids.values(), key=lambda grid: (-grid.level.rank, grid.code))
         self.codes = [grid.code for grid in finest_first]
-        self.finder = PointFinder([grid.polygon for grid in finest_first])
+        self._finder = PointFinder([grid.polygon for grid in finest_first], [-grid.level.rank for grid in finest_first])
 
+    def place(self, lines: Sequence[int], lon: Float64s, lat: Float64s, problems: FileProblems) -> Int32s:
+        """Rows in ``codes`` of the finest grids that hold places, -1 and written down where none does.
 
-def _add_sensors(
-    chunk: list[tuple[int, _Draft | None, float, float]],
-    places: _Places,
-    sensors: list[Sensor],
-    problems: FileProblems,
-) -> None:
-    lon, lat = np.array([x for _, _, x, _ in chunk]), np.array([y for _, _, _, y in chunk])
-    placed = places.finder.find(lon, lat).tolist()
-    swapped = places.finder.find(lat, lon).tolist() if -1 in placed else placed
-    for (line, draft, x, y), index, other in zip(chunk, placed, swapped, strict=True):
-        if index < 0:
-            if places.codes and x == x:  # noqa: PLR0124 - not NaN: the line has a place, and it is no grid's
+        Where there are no grids nothing is written down: that is their file's mistake.
+        """
+        found = self._finder.find(lon, lat)
+        stray = np.flatnonzero(found < 0)
+        if self.codes and stray.size:
+            swapped = self._finder.find(lat[stray], lon[stray])
+            for row, other in zip(stray.tolist(), swapped.tolist(), strict=True):
                 code = "swapped_coordinates" if other >= 0 else "outside_grids"
-                problems.error(code, row=line, field="lon", found=f"{x:g}, {y:g}")
-        elif draft is not None:
-            shared = draft.measures
-            sensors.append(
-                Sensor(
-                    len(sensors), draft.id, shared.kind, shared.quantity, shared.unit, x, y, draft.place,
-                    draft.interval_s, shared.owner, places.codes[index], draft.device, draft.calibrated_on,
-                )
-            )  # fmt: skip
-
-
-def read_limits(folder: Path, sensors: SensorRows, problems: FileProblems) -> LimitTable:
-    """The limits of the city: the defaults, but for each quantity or sensor in the file its own steps instead."""
-    path = folder / LIMITS_FILE
-    if not path.exists():
-        return limit_table()
-    data = read_bytes(path, problems)
-    rows = list(LIMITS_TABLE.rows(data, problems)) if data is not None else []
-    wanted = {row["sensor"] for row in rows}
-    measured = {sensor.id: sensor.quantity for sensor in sensors.sensors if sensor.id in wanted}
-    by_quantity: dict[str, list[Limit]] = {}
-    by_sensor: dict[str, list[Limit]] = {}
-    seen: dict[tuple[str, str, Side, Severity], int] = {}
-    for row in rows:
-        limit, sensor = _read_limit(row, problems), row["sensor"]
-        if (sensor and not _fits(row, sensors, measured, problems)) or limit is None:
-            continue
-        first = seen.setdefault((sensor, limit.quantity, limit.side, limit.severity), row.line)
-        if first != row.line:
-            found = f"{sensor or limit.quantity} {limit.side} {limit.severity.name.lower()}"
-            problems.error("duplicate_id", row=row.line, field="severity", found=found, first=first)
-        elif sensor:
-            by_sensor.setdefault(sensor, []).append(limit)
-        else:
-            by_quantity.setdefault(limit.quantity, []).append(limit)
-    kept = [limit for limit in DEFAULT_LIMITS if limit.quantity not in by_quantity]
-    return limit_table([*kept, *(limit for steps in by_quantity.values() for limit in steps)], by_sensor)
-
-
-def _fits(row: Row, sensors: SensorRows, measured: Mapping[str, str], problems: FileProblems) -> bool:
-    sensor, quantity = row["sensor"], row["quantity"]
-    if sensors.lines is not None and sensor not in sensors.lines:
-        problems.error("unknown_reference", row=row.line, field="sensor", found=sensor, target=FILE)
-        return False
-    actual = measured.get(sensor, quantity)  # a sensor left out for a mistake has its word already
-    if quantity in QUANTITIES and actual != quantity:
-        problems.error("limit_quantity", row=row.line, field="quantity", found=quantity, sensor=sensor, quantity=actual)
-        return False
-    return True
-
-
-def _read_limit(row: Row, problems: FileProblems) -> Limit | None:
-    quantity = QUANTITIES.get(row["quantity"])
-    choices: Mapping[str, list[str]] = {
-        "quantity": list(QUANTITIES),
-        "side": [side.value for side in Side],
-        "severity": list(SEVERITIES),
-    }
-    wrong = False
-    for column, allowed in choices.items():
-        if row[column] not in allowed:
-            code = "unknown_choice" if row[column] else "missing_value"
-            problems.error(code, row=row.line, field=column, found=row[column], choices=join(allowed))
-            wrong = True
-    numbers = {column: number(row[column]) for column in ("threshold", "clear_at", "hold_s")}
-    for column, value in numbers.items():
-        if value is None:
-            code = "not_a_number" if row[column] else "missing_value"
-            problems.error(code, row=row.line, field=column, found=row[column])
-            wrong = True
-    if not row["source"]:
-        problems.error("missing_value", row=row.line, field="source")
-        wrong = True
-    threshold, clear_at, hold_s = numbers.values()
-    if wrong or quantity is None or threshold is None or clear_at is None or hold_s is None:
-        return None
-    side = Side(row["side"])
-    if hold_s < 0:
-        problems.error("negative", row=row.line, field="hold_s", found=row["hold_s"])
-        return None
-    if not quantity.low <= threshold <= quantity.high:
-        bounds = {"low": f"{quantity.low:g}", "high": f"{quantity.high:g}", "unit": quantity.unit}
-        problems.error("limit_outside_range", row=row.line, field="threshold", found=row["threshold"], **bounds)
-        return None
-    if (clear_at > threshold) if side is Side.HIGH else (clear_at < threshold):
-        code = "limit_clears_above" if side is Side.HIGH else "limit_clears_below"
-        problems.error(code, row=row.line, field="clear_at", found=row["clear_at"], threshold=row["threshold"])
-        return None
-    return Limit(quantity.name, side, SEVERITIES[row["severity"]], threshold, clear_at, hold_s, row["source"])
+                problems.error(code, row=lines[row], field="lon", found=f"{lon[row]:g}, {lat[row]:g}")
+        return found

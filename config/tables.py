@@ -1,19 +1,26 @@
 """Reading the text files of a city folder: bytes, CSV tables and YAML trees, each with the line of every value."""
 
+import codecs
 import csv
 import io
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, islice
 from pathlib import Path
-from typing import Protocol
 
 import yaml
 
 from config.problems import FileProblems
 from config.vocabulary import LocalText
 
+CHUNK = 16_384
+"""Rows of a table that are read at once: bounds what waits in memory."""
+
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
+_PIECE = 1 << 20
+_LONGEST_ID = 128
 _SPACE_OR_CONTROL = re.compile(r"[\s\x00-\x1f\x7f]")
 
 
@@ -40,15 +47,34 @@ def decode(data: bytes, problems: FileProblems) -> str | None:
         return None
 
 
+def is_utf8(data: bytes, problems: FileProblems) -> bool:
+    """The same as a question, without holding the whole text."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        for begin in range(0, len(data), _PIECE):
+            decoder.decode(data[begin : begin + _PIECE], final=begin + _PIECE >= len(data))
+    except UnicodeDecodeError:
+        return decode(data, problems) is not None
+    return True
+
+
+def number(text: str) -> float | None:
+    """A finite number as people write it, or None."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) and "_" not in text else None
+
+
 def bad_id(text: str) -> bool:
     """Whether a text cannot be an id: too long for a topic, or with spaces or control characters in it."""
-    return len(text) > 128 or _SPACE_OR_CONTROL.search(text) is not None
+    return len(text) > _LONGEST_ID or _SPACE_OR_CONTROL.search(text) is not None
 
 
-class _Reader(Protocol):
-    @property
-    def line_num(self) -> int: ...
-    def __iter__(self) -> Iterator[list[str]]: ...
+def any_bad_id(texts: Sequence[str]) -> bool:
+    """Whether ``bad_id`` holds for any of many texts."""
+    return max(map(len, texts), default=0) > _LONGEST_ID or _SPACE_OR_CONTROL.search("".join(texts)) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,30 +90,52 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class Chunk:
+    """Some rows of a table. lines: where each begins. columns: in the table's order, cells without outer spaces."""
+
+    lines: Sequence[int]
+    columns: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
     """The columns that a CSV file must have. optional: these may be left out, their cells are then empty."""
 
     columns: tuple[str, ...]
     optional: frozenset[str] = frozenset()
 
-    def cells(self, data: bytes, problems: FileProblems) -> Iterator[tuple[int, list[str]]]:
-        """(line, cells in the order of ``columns``) of every row that has the right number of cells.
+    def chunks(self, data: bytes, problems: FileProblems) -> Iterator[Chunk]:
+        """Every row that has the right number of cells, some thousand at a time.
 
         Mistakes of the header end the reading, as no column can be told from another; a line that is not CSV
         ends it too, as everything after it may be inside a quotation mark.
         """
-        if decode(data, problems) is None:
+        if not is_utf8(data, problems):
             return
         reader = csv.reader(io.TextIOWrapper(io.BytesIO(data), "utf-8-sig", newline=""), strict=True)
         try:
             header = [cell.strip() for cell in next(reader, [])]
-            while header and not header[-1]:
-                header.pop()  # spreadsheets write columns that were once used
-            picks = self._picks(header, problems)
-            if picks is not None:
-                yield from self._rows(reader, len(header), picks, problems)
         except csv.Error as error:
             problems.unreadable("broken_csv", row=reader.line_num, found=error)
+            return
+        while header and not header[-1]:
+            header.pop()  # spreadsheets write columns that were once used
+        picks = self._picks(header, problems)
+        more = picks is not None
+        while more and picks is not None:
+            begins, rows, more = reader.line_num + 1, list[list[str]](), False
+            try:
+                rows.extend(islice(reader, CHUNK))  # what stands before a line that is no CSV stays
+                more = len(rows) == CHUNK
+            except csv.Error as error:
+                problems.unreadable("broken_csv", row=reader.line_num, found=error)
+            lines = _lines(begins, reader.line_num, rows)
+            yield self._chunk(lines, rows, len(header), picks, problems)
+
+    def cells(self, data: bytes, problems: FileProblems) -> Iterator[tuple[int, tuple[str, ...]]]:
+        """(line, cells in the order of ``columns``) of every row that ``chunks`` answers."""
+        for chunk in self.chunks(data, problems):
+            yield from zip(chunk.lines, zip(*chunk.columns, strict=True), strict=True)
 
     def rows(self, data: bytes, problems: FileProblems) -> Iterator[Row]:
         """The same with every cell under its column's name: for tables of people, not of a city's sensors."""
@@ -116,21 +164,33 @@ class Table:
         return None if wrong else [header.index(name) if name in header else -1 for name in self.columns]
 
     @staticmethod
-    def _rows(
-        reader: "_Reader", width: int, picks: Sequence[int], problems: FileProblems
-    ) -> Iterator[tuple[int, list[str]]]:
-        begins = reader.line_num + 1
-        for cells in reader:
-            line, begins = begins, reader.line_num + 1
-            if not any(cells):
-                continue
-            if len(cells) > width and not any(cells[width:]):
-                del cells[width:]
-            if len(cells) != width:
-                problems.unreadable("wrong_cell_count", row=line, found=len(cells), count=width)
-                continue
-            cells.append("")  # what an optional column reads that the file leaves out: index -1
-            yield line, [cells[pick].strip() for pick in picks]
+    def _chunk(
+        lines: Sequence[int], rows: list[list[str]], width: int, picks: Sequence[int], problems: FileProblems
+    ) -> Chunk:
+        if not (all(map(any, rows)) and set(map(len, rows)) <= {width}):
+            kept = [(line, cells) for line, cells in zip(lines, rows, strict=True) if any(cells)]
+            for line, cells in kept:
+                if len(cells) > width and not any(cells[width:]):
+                    del cells[width:]
+                if len(cells) != width:
+                    problems.unreadable("wrong_cell_count", row=line, found=len(cells), count=width)
+            kept = [(line, cells) for line, cells in kept if len(cells) == width]
+            lines, rows = [line for line, _ in kept], [cells for _, cells in kept]
+        given = [list(map(str.strip, column)) for column in zip(*rows, strict=True)] or [[] for _ in range(width)]
+        given.append([""] * len(rows))  # what an optional column reads that the file leaves out: index -1
+        return Chunk(lines, [given[pick] for pick in picks])
+
+
+def _lines(begins: int, ends: int, rows: Sequence[Sequence[str]]) -> Sequence[int]:
+    """The line on which each row begins; a row takes several where a cell in quotation marks does."""
+    if ends - begins + 1 == len(rows):
+        return range(begins, ends + 1)
+    heights = [1 + sum(map(_breaks, cells)) for cells in rows]
+    return list(accumulate(heights[:-1], initial=begins)) if rows else []
+
+
+def _breaks(text: str) -> int:
+    return text.count("\n") + text.count("\r") - text.count("\r\n")
 
 
 class Tree:

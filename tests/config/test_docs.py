@@ -8,6 +8,7 @@ import pytest
 from config.city_files import CITY_FIELDS, CITY_FILE, CITY_FILES, EXAMPLE
 from config.grid_files import FILE as GRIDS_FILE
 from config.grid_files import PROPERTIES
+from config.limit_files import LIMITS_FILE, LIMITS_TABLE
 from config.people_files import (
     DEPARTMENT_FIELDS,
     DEPARTMENTS_FILE,
@@ -18,7 +19,6 @@ from config.people_files import (
 )
 from config.quantities import QUANTITIES
 from config.sensor_files import FILE as SENSORS_FILE
-from config.sensor_files import LIMITS_FILE, LIMITS_TABLE
 from config.sensor_files import TABLE as SENSORS_TABLE
 from config.settings_table import in_document, settings_sample, settings_table
 

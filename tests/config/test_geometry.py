@@ -79,3 +79,7 @@ def test_points_are_found_as_one_by_one() -> None:
     ]
     assert PointFinder(shapes).find(lon, lat).tolist() == expected
     assert PointFinder([]).find(lon, lat).tolist() == [-1] * 500
+    for tiers in ([0] * len(shapes), list(range(len(shapes))), [row // 3 for row in range(len(shapes))]):
+        assert PointFinder(shapes, tiers).find(lon, lat).tolist() == expected
+    with pytest.raises(ValueError, match="tiers go down"):
+        PointFinder(shapes[:2], [1, 0])

@@ -13,7 +13,7 @@ from config.quantities import QUANTITIES
 from config.sensors import SensorColumns, TextTable
 from config.vocabulary import LocalText
 
-texts = st.text(st.characters(exclude_categories=("Cs",)), max_size=8)
+texts = st.text(st.characters(codec="utf-8"), max_size=8)
 sensors_of_a_city = st.lists(
     st.builds(
         lambda quantity, words, numbers, day: Sensor(
