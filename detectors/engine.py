@@ -19,7 +19,8 @@ REFUSED_RUN = 3
 GOOD_RUN = 10
 """Good readings in a row after which it is over."""
 
-_DEVICE_REFUSALS = frozenset({RefusalReason.OUT_OF_RANGE, RefusalReason.NOT_A_NUMBER})
+DEVICE_REFUSALS = frozenset({RefusalReason.OUT_OF_RANGE, RefusalReason.NOT_A_NUMBER})
+"""Refusals that speak of the device: the detectors must know of them."""
 
 _OWN = {
     "silent": Column("?"),
@@ -219,7 +220,7 @@ class Engine:
         verdicts = []
         for refusal in refusals:
             sensor = refusal.sensor
-            if sensor < 0 or refusal.reason not in _DEVICE_REFUSALS:
+            if sensor < 0 or refusal.reason not in DEVICE_REFUSALS:
                 continue
             run = min(255, int(self.own["refused"][sensor]) + 1)
             self.own["refused"][sensor], self.own["good"][sensor] = run, 0
