@@ -161,6 +161,17 @@ class Ledger:
             _check_tables(connection)
         return ledger
 
+    @classmethod
+    def join(cls, url: str) -> "Ledger":
+        """Open a database that another process has opened with ``open``: its writers are not held up.
+
+        Raises as ``open`` does; LedgerOutdatedError where the tables are not those of this version.
+        """
+        ledger = cls(_engine(url))
+        with ledger.read() as connection:
+            _check_tables(connection)
+        return ledger
+
     def close(self) -> None:
         """Close every connection."""
         self._engine.dispose()

@@ -137,11 +137,17 @@ class LastValues:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How the daemon does. parts: name of a part to ("ok" or what ails it). counters: name to count since start."""
+    """How the daemon does. parts: name of a part to ("ok" or what ails it). counters: name to count since start.
+
+    behind_s: for how long readings wait until they are judged, seconds; 0 while we keep up. waiting: readings that are
+    safe on disk and not in the store yet.
+    """
 
     ok: bool
     parts: Mapping[str, str]
     counters: Mapping[str, int]
+    behind_s: float = 0.0
+    waiting: int = 0
 
 
 class Bell(Protocol):

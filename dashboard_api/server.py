@@ -1,4 +1,4 @@
-"""Runs the dashboard inside the daemon's event loop."""
+"""Runs the dashboard inside an event loop."""
 
 import asyncio
 import contextlib
@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Iterator
 import uvicorn
 from fastapi import FastAPI
 
-from config.errors import ConfigurationError
 from config.settings import DashboardSettings
+from dashboard_api.listener import BACKLOG, listen, url_of
 from dashboard_api.live import LiveFeed
 
 GRACE_S = 5
@@ -26,35 +26,17 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listener = socket.socket(family, kind, protocol)
-        try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(address)
-            listener.listen(2048)
-        except OSError:
-            listener.close()
-            raise
-    except OSError as error:
-        raise ConfigurationError(f"dashboard.host, dashboard.port: cannot listen on {host}:{port}: {error}") from error
-    return listener
-
-
 @contextlib.asynccontextmanager
-async def serve(app: FastAPI, settings: DashboardSettings) -> AsyncIterator[str]:
+async def serve(app: FastAPI, settings: DashboardSettings, listener: socket.socket | None = None) -> AsyncIterator[str]:
     """Serve while the block runs; yields the address, with the port that was really taken.
 
+    listener: see ``dashboard_api.listener``; made of the settings where none is given, closed at the end.
     On the way out live feeds end at once and answers under way get ``GRACE_S`` seconds.
     Raises ConfigurationError where the address cannot be listened on.
     """
-    listener = _listen(settings.host, settings.port)
+    listener = listener or listen(settings.host, settings.port)
     live: LiveFeed = app.state.live
     live.start()
-    port = listener.getsockname()[1]
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -64,6 +46,7 @@ async def serve(app: FastAPI, settings: DashboardSettings) -> AsyncIterator[str]
         timeout_graceful_shutdown=GRACE_S,
         timeout_keep_alive=30,
         limit_concurrency=CONNECTIONS,
+        backlog=BACKLOG,
     )
     server = _Server(config)
     task = asyncio.create_task(server.serve(sockets=[listener]), name="dashboard")
@@ -73,8 +56,7 @@ async def serve(app: FastAPI, settings: DashboardSettings) -> AsyncIterator[str]
                 await task
                 raise RuntimeError("the dashboard's server ended before it began")
             await asyncio.sleep(0.005)
-        host = f"[{settings.host}]" if ":" in settings.host else settings.host
-        yield f"http://{host}:{port}"
+        yield url_of(listener, settings.host)
     finally:
         live.stop()
         server.should_exit = True

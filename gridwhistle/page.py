@@ -1,0 +1,163 @@
+"""The program of the page: the dashboard in a process of its own, which ``gridwhistle/page_process.py`` starts.
+
+    python -m gridwhistle.page
+
+Reads one line of JSON, its order, from standard input, says ``serving`` on standard output, and ends when its input
+ends: the core closes it, or is gone. The listening socket is inherited, so that nobody is turned away meanwhile.
+"""
+
+import asyncio
+import ctypes
+import gc
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from alerting.accounts import Accounts
+from alerting.bell import Bell
+from alerting.commands import Commands
+from alerting.ledger import Ledger
+from config.city import City
+from config.city_files import load_city
+from config.clock import Clock, SystemClock, today
+from config.errors import ConfigurationError, GridwhistleError
+from config.logs import configure_logs, mask_people
+from config.settings import ClockSource, LocalStoreSettings, Settings
+from dashboard_api.app import create_app
+from dashboard_api.ports import LastValues, Ports, Readings
+from dashboard_api.server import serve
+from gridwhistle.core import Core, Cores
+from gridwhistle.desk import StoredReadings
+from gridwhistle.latest import Latest, SharedClock
+from gridwhistle.page_process import FAILED, SERVING, WRONG_ORDER, Order, ledger_url
+
+FIRST_WORD_S = 5.0
+_PR_SET_PDEATHSIG = 1
+
+
+def main() -> None:
+    """Serve until standard input ends. What is raised on purpose is said on standard output."""
+    _end_with_the_core()
+    configure_logs()
+    try:
+        asyncio.run(_run(msgspec.json.decode(sys.stdin.buffer.readline(), type=Order)))
+    except GridwhistleError as error:
+        _say(FAILED + " ".join(str(error).split()))
+        raise SystemExit(WRONG_ORDER if isinstance(error, ConfigurationError) else 1) from None
+
+
+def _end_with_the_core() -> None:
+    """Have the kernel kill us when the core dies, even while we are too busy to see our input end."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _say(word: str) -> None:
+    sys.stdout.write(word + "\n")
+    sys.stdout.flush()
+
+
+async def _run(order: Order) -> None:
+    end = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def input_ended() -> None:  # nothing else follows the order
+        loop.remove_reader(sys.stdin.fileno())
+        end.set()
+
+    loop.add_reader(sys.stdin.fileno(), input_ended)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, end.set)
+    settings = Settings.model_validate(order.settings)
+    listener = socket.socket(fileno=order.listener)
+    async with AsyncExitStack() as house:
+        ports = await _ports(order, settings, house)
+        await house.enter_async_context(serve(create_app(ports), settings.dashboard, listener))
+        _say(SERVING)
+        await end.wait()
+
+
+async def _ports(order: Order, settings: Settings, house: AsyncExitStack) -> Ports:
+    city = await asyncio.to_thread(_city, settings.city, order.city_version)
+    gc.collect()
+    gc.freeze()  # a city stays for good: no collection needs to walk over it
+    ledger = await asyncio.to_thread(Ledger.join, ledger_url(settings))
+    house.callback(ledger.close)
+    latest = [Latest.open(Path(one.latest), city.columns.ids, read_only=True) for one in order.desks]
+    clock: Clock = SystemClock()
+    if settings.clock.source is ClockSource.BROKER:
+        clock = SharedClock(latest[0].clock)
+    bell = Bell(ledger.last_trail_id())
+    cores = [Core(Path(one.socket), clock, bell.ring) for one in order.desks]
+    for core in cores:
+        running = asyncio.create_task(core.run(), name="core")
+        house.push_async_callback(_ended, running)
+        await core.introduced(FIRST_WORD_S)
+    together = Cores(cores)
+    ledger.subscribe(bell.ring)
+    ledger.subscribe(together.changed)
+    return Ports(
+        city=city,
+        clock=clock,
+        settings=settings.dashboard,
+        language=settings.language,
+        cases=ledger,
+        commands=Commands(ledger, city),
+        accounts=Accounts(ledger, session_hours=settings.dashboard.session_hours),
+        readings=_readings(settings, city, together, house),
+        last_values=lambda: newest([one.values() for one in latest]),
+        health=together.health,
+        bell=bell,
+    )
+
+
+def _city(folder: Path, version: str) -> City:
+    city = load_city(folder, today=today())
+    if city.version != version:
+        raise ConfigurationError(
+            f"{folder}: found version {city.version} of the city, expected {version}, with which the daemon runs;"
+            " its files were changed meanwhile: restart the daemon"
+        )
+    mask_people(city.workers.values())
+    return city
+
+
+def _readings(settings: Settings, city: City, cores: Cores, house: AsyncExitStack) -> Readings:
+    """Only the core may open the embedded store; a server answers us, too."""
+    if isinstance(settings.store, LocalStoreSettings):
+        return cores
+    from ingest.stores import open_store  # noqa: PLC0415 - brings the embedded store along: 100 MB that we do not use
+
+    store = open_store(settings.store, settings.data_dir, city)
+    house.callback(store.close)
+    readings = StoredReadings(store)
+    house.callback(readings.close)
+    return readings
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])
+
+
+def newest(known: Sequence[LastValues]) -> LastValues:
+    """Of what several cores know of every sensor, the newest."""
+    best = known[0]
+    for other in known[1:]:
+        newer = other.event_us > best.event_us
+        best = LastValues(
+            np.where(newer, other.event_us, best.event_us),
+            np.where(newer, other.value, best.value),
+            np.where(newer, other.silent, best.silent),
+        )
+    return best
+
+
+if __name__ == "__main__":
+    main()
