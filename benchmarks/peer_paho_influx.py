@@ -6,6 +6,7 @@ Usage: peer_paho_influx.py BROKER_PORT STORE_URL. Prints READY, then a line for 
 import json
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 import paho.mqtt.client as mqtt
@@ -17,8 +18,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 LIMIT = 25.0
 
 
-def main() -> None:
-    """Subscribe and write until killed."""
+def run(judge: Callable[[str, float], None] | None = None) -> None:
+    """Subscribe and write until killed. judge: what else is done with each reading's sensor and value."""
     port, url = int(sys.argv[1]), sys.argv[2]
     store = InfluxDBClient(url=url, token="none", org="none")  # noqa: S106 the benchmark's store has no tokens
     write = store.write_api(WriteOptions(batch_size=5000, flush_interval=200))
@@ -27,6 +28,8 @@ def main() -> None:
         reading = json.loads(message.payload)
         if reading["v"] >= LIMIT:
             print("ALARM", reading["id"], time.time(), flush=True)
+        if judge is not None:
+            judge(reading["id"], reading["v"])
         record = {
             "measurement": "peer",
             "tags": {"sensor": reading["id"]},
@@ -47,4 +50,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run()
