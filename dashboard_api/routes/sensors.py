@@ -27,8 +27,7 @@ class Places:
     """Where all sensors stand, as two columns, so that a viewport costs one pass over numbers."""
 
     def __init__(self, city: City) -> None:
-        self._longitude = np.fromiter((sensor.lon for sensor in city.sensors), np.float64, len(city.sensors))
-        self._latitude = np.fromiter((sensor.lat for sensor in city.sensors), np.float64, len(city.sensors))
+        self._longitude, self._latitude = city.columns.lon, city.columns.lat
 
     def inside(self, west: float, south: float, east: float, north: float) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
         """Indices of the sensors inside, borders included."""
