@@ -21,6 +21,7 @@ from config.problems import Level
 from config.settings_files import load_settings
 from config.texts import text
 from config.vocabulary import Language
+from gridwhistle.cli_spool import spool_app
 from gridwhistle.daemon import daemon
 from gridwhistle.demo import PAGE_PORT, DemoOptions, Stage, demo
 from gridwhistle.score import cases_of, intervals_of, keep_score, print_score
@@ -37,6 +38,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+app.add_typer(spool_app)
 out = Console(highlight=False, soft_wrap=True)  # never folds a line: addresses and passwords are copied from it
 err = Console(stderr=True)
 WIDE = 160

@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 
 from config.city import City
-from config.clock import isoformat
+from config.clock import US_PER_SECOND
 from config.quantities import QUANTITIES
 from ingest.model import Admission, Int32s, Quality, Record, Refusal, RefusalReason
 from ingest.spool_folder import DRAFT
@@ -44,7 +44,8 @@ class SensorTable:
     @staticmethod
     def of_city(city: City) -> "SensorTable":
         """The order of the city's sensors."""
-        return SensorTable.of([sensor.id for sensor in city.sensors], [sensor.quantity for sensor in city.sensors])
+        quantity = city.columns.quantity
+        return SensorTable.of(city.columns.ids, [quantity.names[code] for code in quantity.code.tolist()])
 
     def rows_in(self, other: "SensorTable") -> Int32s:
         """The row each sensor has in another table, -1 where it has none with this id and quantity."""
@@ -123,7 +124,7 @@ def _gone(record: Record, table: SensorTable, row: int) -> Refusal:
     sensor = int(batch.sensor[row])
     reading: dict[str, object] = {
         "id": table.ids[sensor],
-        "t": isoformat(int(record.admission.given_us[row])),
+        "t": int(record.admission.given_us[row]) / US_PER_SECOND,
         "v": float(batch.value[row]),
     }
     if table.quantities[sensor] in QUANTITIES:
