@@ -1,8 +1,10 @@
 """The composition root: opens the rooms, plugs them together, keeps their loops running, closes them in reverse."""
 
 import asyncio
+import contextlib
 import gc
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +12,7 @@ from pathlib import Path
 import structlog
 
 from alerting.accounts import Accounts
-from alerting.bell import Bell
 from alerting.channels.mqtt import MqttChannel
-from alerting.commands import Commands
 from alerting.ledger import Ledger
 from alerting.outbox import Outbox
 from alerting.pipeline import Pipeline
@@ -21,18 +21,21 @@ from config.city_files import load_city
 from config.clock import Clock, FollowingClock, SystemClock, today
 from config.errors import ConfigurationError
 from config.logs import mask_people
-from config.settings import ClockSource, Settings
-from dashboard_api.app import create_app
-from dashboard_api.ports import Health, Ports
-from dashboard_api.server import serve
+from config.settings import ClockSource, Settings, Subscription
+from dashboard_api.ports import Health
 from detectors.engine import Engine
+from gridwhistle.desk import Desk, StoredReadings
+from gridwhistle.lane import Lane, read_position
+from gridwhistle.latest import Latest, SharedClock
 from gridwhistle.line import Line
 from gridwhistle.memory import Memory, clock_of
+from gridwhistle.page_process import PageProcess, ledger_url, page_process
 from ingest.deadletter import DeadLetter
 from ingest.intake import Intake
 from ingest.liveness import Liveness
-from ingest.model import Series
-from ingest.mqtt311 import MqttReceiver, ReceiverState
+from ingest.receiver import ReceiverState
+from ingest.receivers import open_receiver
+from ingest.spool import Spool
 from ingest.store import Store
 from ingest.stores import open_store
 
@@ -40,6 +43,8 @@ log = structlog.get_logger(__name__)
 
 DRAIN_S = 10.0
 BEAT_EVERY_S = 1.0
+MAINTAIN_EVERY_S = 300.0
+MEGABYTE = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,33 +54,26 @@ class Running:
     url: str
     first_password: str | None
     line: Line
-    receiver: MqttReceiver
     ledger: Ledger
     store: Store
 
     async def listening(self) -> None:
         """Wait until the broker has taken our subscriptions: from then on nothing that is published is missed."""
-        while self.receiver.state is not ReceiverState.CONNECTED:  # noqa: ASYNC110 - its state lives in its thread
+        while not _connected(self.line):
             await asyncio.sleep(0.02)
 
-
-class StoredReadings:
-    """Kept readings for the dashboard, read in a worker thread."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    async def series(self, sensor: int, from_us: int, to_us: int, max_points: int = 2000) -> Series:
-        """See ``ingest.store.Store.series``."""
-        return await asyncio.to_thread(self._store.series, sensor, from_us, to_us, max_points)
+    @property
+    def broker_counters(self) -> Mapping[str, int]:
+        """What the receivers of all lanes count, together."""
+        return broker_counters(self.line)
 
 
 @asynccontextmanager
 async def daemon(settings: Settings) -> AsyncIterator[Running]:
     """Run everything inside the block; on leaving it, stop taking readings, store what is on the way, and close.
 
-    Raises ConfigurationError for a wrong city, RetryableError where the ledger or its folder cannot be opened.
-    A broker or store that cannot be reached does not stop the start: the daemon goes on trying and says so.
+    Raises ConfigurationError for a wrong city, RetryableError where the ledger, the spool or their folder cannot be
+    opened. A broker or store that cannot be reached does not stop the start: the daemon goes on trying and says so.
     """
     async with AsyncExitStack() as house:
         yield await _open(settings, house)
@@ -91,8 +89,7 @@ class _Ground:
     ledger: Ledger
     store: Store
     pipeline: Pipeline
-    engine: Engine
-    memory: Memory
+    latest: Latest
 
 
 async def _ground(settings: Settings, house: AsyncExitStack) -> _Ground:
@@ -102,106 +99,157 @@ async def _ground(settings: Settings, house: AsyncExitStack) -> _Ground:
     gc.freeze()  # a city stays for good: no collection needs to walk over it
     _own(settings.data_dir)
     published = settings.clock.source is ClockSource.BROKER
-    clock: Clock = FollowingClock(clock_of(settings.data_dir)) if published else SystemClock()
-    ledger = await asyncio.to_thread(
-        Ledger.open, settings.ledger.url or f"sqlite:///{(settings.data_dir / 'ledger.sqlite').resolve()}"
-    )
+    latest = await asyncio.to_thread(Latest.open, _latest_path(settings), city.columns.ids)
+    clock: Clock = SharedClock(latest.clock, clock_of(settings.data_dir)) if published else SystemClock()
+    ledger = await asyncio.to_thread(Ledger.open, ledger_url(settings))
     house.callback(ledger.close)
     store = await asyncio.to_thread(open_store, settings.store, settings.data_dir, city)
     house.callback(store.close)
     pipeline = Pipeline(ledger, city)
     await asyncio.to_thread(pipeline.retire_missing, clock.now_us())
-    engine = Engine(city)
-    memory = Memory(settings.data_dir, engine, published_clock=published)
-    memory.resume(ledger, city)
-    topic = settings.clock.topic if published else None
-    return _Ground(city, clock, topic, ledger, store, pipeline, engine, memory)
+    return _Ground(city, clock, settings.clock.topic if published else None, ledger, store, pipeline, latest)
 
 
-def _receiver(settings: Settings, ground: _Ground) -> MqttReceiver:
-    return MqttReceiver(
-        settings.mqtt,
-        ground.clock,
-        extra_topics=(ground.clock_topic,) if ground.clock_topic else (),
-        batch_ms=settings.ingest.batch_ms,
-        batch_messages=settings.ingest.batch_messages,
-        memory=settings.data_dir / "subscriptions",
+def _latest_path(settings: Settings) -> Path:
+    return settings.data_dir / "latest"
+
+
+def streams(settings: Settings, *, published_clock: bool) -> Mapping[str, Sequence[Subscription]]:
+    """Which subscriptions go by which lane. With a published clock all go by one, in the order of publication."""
+    subscriptions = settings.mqtt.subscriptions
+    if published_clock:
+        return {"bulk": subscriptions}
+    lanes = {
+        "urgent": [subscription for subscription in subscriptions if subscription.urgent],
+        "bulk": [subscription for subscription in subscriptions if not subscription.urgent],
+    }
+    return {name: served for name, served in lanes.items() if served}
+
+
+def _lane(
+    settings: Settings, ground: _Ground, name: str, served: Sequence[Subscription], house: AsyncExitStack
+) -> Lane:
+    stored_path = settings.data_dir / f"stored-{name}"
+    spool = Spool(
+        settings.data_dir / "spool" / name,
+        ground.city,
+        max_bytes=settings.spool.max_mb * MEGABYTE,
+        segment_bytes=settings.spool.segment_mb * MEGABYTE,
+        at_least=max(ground.ledger.judged(name), read_position(stored_path)),
     )
+    house.callback(spool.close)
+    receiver = open_receiver(
+        settings.mqtt,
+        settings.ingest,
+        ground.clock,
+        served,
+        extra_topics=(ground.clock_topic,) if ground.clock_topic else (),
+        client_id_suffix="" if name == "bulk" else f"-{name}",
+        memory=settings.data_dir / f"subscriptions-{name}",
+    )
+    return Lane(name, receiver, spool, stored_path)
 
 
-def _line(settings: Settings, ground: _Ground, receiver: MqttReceiver, house: AsyncExitStack) -> Line:
-    city, engine, memory = ground.city, ground.engine, ground.memory
-    liveness = Liveness(city, settings.ingest, ground.clock.now_us())
-    liveness.adopt(engine.silent())
+async def _line(settings: Settings, ground: _Ground, house: AsyncExitStack) -> tuple[Line, Memory]:
+    """The line with its lanes, taken up where the last run ended; nothing is received yet."""
+    city, clock = ground.city, ground.clock
     published = ground.clock_topic is not None
+    engine = await asyncio.to_thread(Engine, city)
     intake = Intake(city, settings.ingest, settings.mqtt.subscriptions, follows_broker=published)
-    intake.adopt(*engine.latest())
+    liveness = Liveness(city, settings.ingest, clock.now_us())
+    lanes = [
+        await asyncio.to_thread(_lane, settings, ground, name, served, house)
+        for name, served in streams(settings, published_clock=published).items()
+    ]
     line = Line(
         city=city,
-        clock=ground.clock,
+        clock=clock,
         intake=intake,
         dead_letters=DeadLetter(settings.data_dir, city),
         liveness=liveness,
+        latest=ground.latest,
         engine=engine,
         pipeline=ground.pipeline,
         store=ground.store,
-        acknowledger=receiver,
+        lanes=lanes,
         clock_topic=ground.clock_topic,
-        remember=lambda now_us: memory.keep(now_us, line.captured),
     )
-    line.latest.silent |= engine.silent()
     house.callback(line.close)
-    house.callback(lambda: None if line.unfiled else memory.close())
-    return line
+    memory = Memory(settings.data_dir, city, clock, engine, intake, lanes, published_clock=published)
+    last_us = await asyncio.to_thread(memory.resume, ground.ledger, ground.pipeline, liveness, ground.latest)
+    if isinstance(clock, FollowingClock):
+        clock.advance(last_us)
+    house.callback(lambda: memory.close() if line.whole else None)
+    return line, memory
 
 
 async def _open(settings: Settings, house: AsyncExitStack) -> Running:
     ground = await _ground(settings, house)
     city, clock, ledger = ground.city, ground.clock, ground.ledger
-    receiver = await house.enter_async_context(_receiver(settings, ground))
+    line, memory = await _line(settings, ground, house)
+    for lane in line.lanes:
+        await house.enter_async_context(lane.receiver)
     channel = await house.enter_async_context(MqttChannel(settings.mqtt, clock))
-    line = _line(settings, ground, receiver, house)
     outbox = Outbox(ledger, {channel.name: channel}, clock)
-    bell = Bell(ledger.last_trail_id())
-    ledger.subscribe(bell.ring)
-    ledger.subscribe(lambda _: outbox.wake())
     accounts = Accounts(ledger, session_hours=settings.dashboard.session_hours)
     first_password = await asyncio.to_thread(accounts.ensure_first_account, SystemClock().now_us())
-    ports = Ports(
-        city=city,
-        clock=clock,
-        settings=settings.dashboard,
-        language=settings.language,
-        cases=ledger,
-        commands=Commands(ledger, city),
-        accounts=accounts,
-        readings=StoredReadings(ground.store),
-        last_values=line.latest.values,
-        health=lambda: health(line, receiver, ground.memory, outbox),
-        bell=bell,
+    readings = StoredReadings(ground.store)
+    house.callback(readings.close)
+    pages: list[PageProcess] = []
+    desk = Desk(
+        settings.data_dir / "desk",
+        health=lambda: health(line, memory, outbox, pages),
+        series=readings.series,
+        on_changed=outbox.wake,
+        trail_id=ledger.last_trail_id(),
     )
-    url = await house.enter_async_context(serve(create_app(ports), settings.dashboard))
+    await house.enter_async_context(desk)
+    ledger.subscribe(desk.ring)
+    ledger.subscribe(lambda _: outbox.wake())
+    page = await house.enter_async_context(page_process(settings, city=city, desk=desk, latest=_latest_path(settings)))
+    pages.append(page)
     others = {
-        "store": lambda: _keep_storing(line),
-        "beat": lambda: _beat(line, receiver, clock),
+        "beat": lambda: _beat(line, memory, clock),
         "notify": outbox.run,
+        "maintain": lambda: _maintain(line),
     }
-    await house.enter_async_context(loops(line, receiver, others))
-    return Running(url, first_password, line, receiver, ledger, ground.store)
+    await house.enter_async_context(loops(line, others))
+    await page.serving()
+    return Running(page.url, first_password, line, ledger, ground.store)
 
 
-def health(line: Line, receiver: MqttReceiver, memory: Memory, outbox: Outbox) -> Health:
+def health(line: Line, memory: Memory, outbox: Outbox, pages: Sequence[PageProcess]) -> Health:
     """How the daemon does, for the page and for monitoring."""
     parts = {
-        "broker": _broker_state(receiver),
+        "broker": _broker_state(line),
+        "spool": line.spool_trouble or "ok",
         "store": line.store_trouble or "ok",
         "ledger": line.ledger_trouble or "ok",
         "dead_letter": line.dead_letter_trouble or "ok",
-        "memory": memory.trouble or "ok",
+        "memory": memory.trouble or line.memory_trouble or "ok",
         "notify": outbox.trouble(line.clock.now_us()) or "ok",
+        "page": next((page.trouble for page in pages if page.trouble), "ok"),
     }
-    counters = {**line.counted(), **{f"broker.{name}": count for name, count in receiver.counters.items()}}
-    return Health(all(state == "ok" for state in parts.values()), parts, counters)
+    counters = {**line.counted(), **{f"broker.{name}": count for name, count in broker_counters(line).items()}}
+    return Health(
+        ok=all(state == "ok" for state in parts.values()),
+        parts=parts,
+        counters=counters,
+        behind_s=line.behind_s(),
+        waiting=line.waiting,
+    )
+
+
+def broker_counters(line: Line) -> Counter[str]:
+    """What the receivers of all lanes count, together."""
+    together: Counter[str] = Counter()
+    for lane in line.lanes:
+        together.update(lane.receiver.counters)
+    return together
+
+
+def _connected(line: Line) -> bool:
+    return all(lane.receiver.state is ReceiverState.CONNECTED for lane in line.lanes)
 
 
 def _own(data_dir: Path) -> None:
@@ -215,33 +263,36 @@ def _own(data_dir: Path) -> None:
         raise ConfigurationError(f"data_dir: found {data_dir} ({error}); expected a folder we may write to") from error
 
 
-def _broker_state(receiver: MqttReceiver) -> str:
-    if receiver.state is not ReceiverState.CONNECTED:
-        return receiver.problem or receiver.state.value
-    if receiver.refused_filters:
-        return f"the broker refuses to send {', '.join(receiver.refused_filters)}"
-    return "ok"
+def _broker_state(line: Line) -> str:
+    for lane in line.lanes:
+        if lane.receiver.state is not ReceiverState.CONNECTED:
+            return lane.receiver.problem or lane.receiver.state.value
+    refused = [name for lane in line.lanes for name in lane.receiver.refused_filters]
+    return f"the broker refuses to send {', '.join(refused)}" if refused else "ok"
 
 
 @asynccontextmanager
-async def loops(
-    line: Line, receiver: MqttReceiver, others: Mapping[str, Callable[[], Coroutine[None, None, None]]]
-) -> AsyncIterator[None]:
+async def loops(line: Line, others: Mapping[str, Callable[[], Coroutine[None, None, None]]]) -> AsyncIterator[None]:
     """Keep the daemon's loops running; one that fails ends the daemon with its error.
 
-    On leaving: no new readings, then what is on the way goes into the store (for DRAIN_S at most: what is not
-    stored by then is not acknowledged either, and comes again), then everything stops.
+    On leaving: no new readings, then what is spooled goes into the store (for DRAIN_S at most: the rest is on disk and
+    goes there after the next start), then everything stops.
     """
     async with asyncio.TaskGroup() as group:
-        receiving = group.create_task(_receive(line, receiver), name="receive")
+        receiving = [group.create_task(_receive(line, lane), name=f"receive {lane.name}") for lane in line.lanes]
+        storing = group.create_task(_keep_storing(line), name="store")
         tasks = [group.create_task(loop(), name=name) for name, loop in others.items()]
         try:
             yield
-            receiving.cancel()
-            await asyncio.wait([receiving])
+            with contextlib.suppress(TimeoutError):  # something holds a batch up: it stays unacknowledged
+                async with asyncio.timeout(DRAIN_S):
+                    await line.between_batches(lambda: [task.cancel() for task in receiving])
+            for task in receiving:
+                task.cancel()
+            await asyncio.wait(receiving)
             await _drain(line)
         finally:
-            for task in (receiving, *tasks):
+            for task in (*receiving, storing, *tasks):
                 task.cancel()
 
 
@@ -249,25 +300,35 @@ async def _drain(line: Line) -> None:
     try:
         await asyncio.wait_for(line.drained(), DRAIN_S)
     except TimeoutError:
-        log.warning("stopped before everything was stored; the broker sends it again", why=line.store_trouble)
+        log.warning("stopped before everything was stored; the rest waits in the spool", why=line.store_trouble)
 
 
-async def _receive(line: Line, receiver: MqttReceiver) -> None:
-    async for messages in receiver.batches():
-        await line.take(messages)
+async def _receive(line: Line, lane: Lane) -> None:
+    async for messages in lane.receiver.batches():
+        await line.take(lane, messages)
 
 
 async def _keep_storing(line: Line) -> None:
     await line.prepare_store()
-    await line.keep_storing()
+    async with asyncio.TaskGroup() as group:
+        for lane in line.lanes:
+            group.create_task(line.keep_storing(lane), name=f"store {lane.name}")
 
 
-async def _beat(line: Line, receiver: MqttReceiver, clock: Clock) -> None:
-    connects = receiver.connects
+async def _maintain(line: Line) -> None:
     while True:
-        if receiver.connects != connects:  # the link broke, however shortly: devices get their whole allowance again
-            connects = receiver.connects
+        await line.clock.sleep(MAINTAIN_EVERY_S)
+        await line.maintain_store()
+
+
+async def _beat(line: Line, memory: Memory, clock: Clock) -> None:
+    connects = [lane.receiver.connects for lane in line.lanes]
+    while True:
+        now_connects = [lane.receiver.connects for lane in line.lanes]
+        if now_connects != connects:  # the link broke, however shortly: devices get their whole allowance again
+            connects = now_connects
             await line.link(up=False)
-        await line.link(up=receiver.state is ReceiverState.CONNECTED)
+        await line.link(up=_connected(line))
         await line.beat()
+        await memory.keep(line)
         await clock.sleep(BEAT_EVERY_S)

@@ -9,7 +9,7 @@ from pathlib import Path
 from config.city_files import EXAMPLE, load_city
 from config.clock import US_PER_SECOND, SystemClock
 from config.errors import ConfigurationError
-from config.settings import ClockSettings, ClockSource, DashboardSettings, MqttSettings, Settings
+from config.settings import ClockSettings, ClockSource, DashboardSettings, MqttProtocol, MqttSettings, Settings
 from config.vocabulary import Language
 from gridwhistle.broker import bare_broker, is_free
 from gridwhistle.daemon import Running, daemon
@@ -68,7 +68,8 @@ async def demo(
                 city=EXAMPLE,
                 data_dir=folder / "data",
                 language=options.language,
-                mqtt=MqttSettings(port=mqtt_port),
+                # amqtt speaks 3.1.1 only
+                mqtt=MqttSettings(port=mqtt_port, protocol=MqttProtocol.V311 if broker == "amqtt" else MqttProtocol.V5),
                 clock=ClockSettings(source=ClockSource.BROKER),
                 dashboard=DashboardSettings(port=0 if port_taken else port),
             )

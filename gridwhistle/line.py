@@ -1,12 +1,12 @@
-"""The way of a batch through the rooms: admit, keep what is refused, judge, open cases, store, acknowledge."""
+"""The way of a batch through the rooms: admit, spool, acknowledge, judge, open cases; and, behind it, into the store."""
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 import structlog
@@ -15,19 +15,26 @@ from alerting.pipeline import Pipeline
 from config.city import City
 from config.clock import Clock, FollowingClock, from_datetime, isoformat
 from config.errors import RetryableError
-from dashboard_api.ports import LastValues
-from detectors.engine import Engine
+from detectors.engine import DEVICE_REFUSALS, Engine
 from detectors.model import Verdict
-from detectors.snapshot import Snapshot, capture
+from gridwhistle.lane import Lane, Unstored
+from gridwhistle.latest import Latest
 from ingest.intake import Intake
 from ingest.liveness import Liveness
-from ingest.model import Admission, Message, Quality, ReadingBatch, Refusal, RefusalReason
+from ingest.model import Admission, Messages, ReadingBatch, Refusal, RefusalReason
 from ingest.store import Store, StoreRefusedError
 
 log = structlog.get_logger(__name__)
 
+T = TypeVar("T")
+
 STORE_ROWS = 100_000
 """Most readings handed to the store in one write."""
+
+STORE_FEW = 20_000
+"""Fewer readings than this wait ``STORE_WAIT_S`` for company: a store likes few big writes."""
+
+STORE_WAIT_S = 0.2
 
 SEGMENT_US = 5_000_000
 """Stretch of published time that may be judged in one go when a replay runs ahead of us."""
@@ -41,62 +48,43 @@ class DeadLetters(Protocol):
         ...
 
 
-class Acknowledger(Protocol):
-    """Tells the broker that messages are safe."""
-
-    def acknowledge(self, messages: Sequence[Message]) -> None:
-        """Acknowledge messages of the present connection; others are redelivered anyway."""
-        ...
-
-
-@dataclass
-class Latest:
-    """The newest trusted reading of every sensor, as columns by sensor index."""
-
-    event_us: np.ndarray[tuple[int], np.dtype[np.int64]]
-    value: np.ndarray[tuple[int], np.dtype[np.float64]]
-    silent: np.ndarray[tuple[int], np.dtype[np.bool_]]
-
-    @staticmethod
-    def of(sensors: int) -> "Latest":
-        """Nothing known yet."""
-        return Latest(np.zeros(sensors, np.int64), np.full(sensors, np.nan), np.zeros(sensors, np.bool_))
-
-    def see(self, batch: ReadingBatch) -> None:
-        """Take over what is newer."""
-        trusted = batch.take((batch.quality == Quality.GOOD) & (batch.event_us >= self.event_us[batch.sensor]))
-        order = np.argsort(trusted.event_us, kind="stable")
-        self.event_us[trusted.sensor[order]] = trusted.event_us[order]
-        self.value[trusted.sensor[order]] = trusted.value[order]
-
-    def values(self) -> LastValues:
-        """A copy that no later reading changes."""
-        return LastValues(self.event_us.copy(), self.value.copy(), self.silent.copy())
-
-
-def segments(messages: Sequence[Message], clock_topic: str | None) -> Iterator[tuple[int | None, list[Message]]]:
-    """Cut messages at the ticks of a published clock: (the time to move on to first, the readings then judged).
+def segments(messages: Messages, clock_topic: str | None) -> Iterator[tuple[int | None, Messages]]:
+    """Cut messages at the ticks of a published clock: (the time to move on to first, the readings then admitted).
 
     Ticks less than SEGMENT_US apart are taken together at the last of them: messages that have waited together are
     judged together, as a micro-batch of life would be. Without a clock topic everything is one segment. A tick that
     cannot be read is passed over.
     """
+    if clock_topic is None:
+        yield None, messages
+        return
     begun: int | None = None
     tick: int | None = None
-    gathered: list[Message] = []
-    for message in messages:
-        if clock_topic is None or message.topic != clock_topic:
-            gathered.append(message)
+    gathered: list[int] = []
+    for number, topic in enumerate(messages.topics):
+        if topic != clock_topic:
+            gathered.append(number)
             continue
-        if (heard := read_tick(message.payload)) is None:
+        if (heard := read_tick(messages.payloads[number])) is None:
             continue
         if begun is None or heard - begun >= SEGMENT_US:
             if gathered or tick is not None:
-                yield tick, gathered
+                yield tick, _some(messages, gathered)
             begun, gathered = heard, []
         tick = heard
     if gathered or tick is not None:
-        yield tick, gathered
+        yield tick, _some(messages, gathered)
+
+
+def _some(messages: Messages, numbers: Sequence[int]) -> Messages:
+    rows = np.array(numbers, np.int64)
+    return Messages(
+        [messages.topics[number] for number in numbers],
+        [messages.payloads[number] for number in numbers],
+        messages.received_us[rows],
+        messages.retained[rows],
+        messages.redelivered[rows],
+    )
 
 
 def read_tick(payload: bytes) -> int | None:
@@ -125,26 +113,45 @@ class Retry:
         await self._clock.sleep(self._pause_s)
 
 
-@dataclass
-class Stored:
-    """Readings on their way into the store, with the messages to acknowledge after, and the time they were judged."""
+def for_record(refused: Sequence[Refusal]) -> tuple[Refusal, ...]:
+    """Of refusals what the detectors must know of: those that speak of a device, without their payloads."""
+    return tuple(
+        replace(refusal, payload=b"")
+        for refusal in refused
+        if refusal.sensor >= 0 and refusal.reason in DEVICE_REFUSALS
+    )
 
-    batch: ReadingBatch
-    messages: Sequence[Message]
+
+def judge(engine: Engine, liveness: Liveness, latest: Latest, admission: Admission, now_us: int) -> list[Verdict]:
+    """What a spooled admission says, in life as after a restart. now_us: wall time of its admission."""
+    liveness.seen(admission.batch)
+    if admission.stepped:
+        latest.forget(admission.stepped)
+        engine.step_back(admission.stepped, admission.batch)
+    latest.see(admission.batch)
+    verdicts = engine.process(admission.batch, now_us)
+    if admission.refused:
+        verdicts += engine.refused(admission.refused, now_us)
+    return verdicts
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One segment on its way: first the tick (None for none), then its admission under its position (None: nothing)."""
+
+    tick: int | None
     now_us: int
-
-
-async def _forget(now_us: int) -> None:
-    """Remember nothing."""
+    position: int | None
+    admission: Admission
 
 
 @dataclass
 class Line:
-    """Carries messages through the rooms. One batch at a time; the store may lag behind by a bounded queue.
+    """Carries messages through the rooms. One batch at a time, whichever lane it came by.
 
-    clock_topic: the topic of a published clock, None where the system's is used. remember: called with the time up to
-    which everything is stored, before the broker is told so. store_trouble, ledger_trouble, dead_letter_trouble:
-    what ails them, None if nothing does. unfiled: whether the detectors know something that no case says yet.
+    clock_topic: the topic of a published clock, None where the system's is used. store_trouble, ledger_trouble,
+    dead_letter_trouble, spool_trouble: what ails them, None if nothing does. judged_us: wall time up to which
+    everything admitted is judged and filed.
     """
 
     city: City
@@ -152,66 +159,126 @@ class Line:
     intake: Intake
     dead_letters: DeadLetters
     liveness: Liveness
+    latest: Latest
     engine: Engine
     pipeline: Pipeline
     store: Store
-    acknowledger: Acknowledger
+    lanes: Sequence[Lane]
     clock_topic: str | None = None
-    remember: Callable[[int], Awaitable[None]] = _forget
-    latest: Latest = field(init=False)
     store_trouble: str | None = field(default=None, init=False)
     ledger_trouble: str | None = field(default=None, init=False)
     dead_letter_trouble: str | None = field(default=None, init=False)
-    unfiled: bool = field(default=False, init=False)
+    spool_trouble: str | None = field(default=None, init=False)
+    memory_trouble: str | None = field(default=None, init=False)
+    judged_us: int = field(default=0, init=False)
     counters: dict[str, int] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
-        """Start with nothing known and an empty way to the store."""
-        self.latest = Latest.of(len(self.city.sensors))
-        self._to_store: asyncio.Queue[Stored] = asyncio.Queue(maxsize=64)
+        """Start with nothing on the way."""
         self._turn = asyncio.Lock()
-        # A thread of its own: whatever else keeps the daemon's threads busy, cases are opened.
+        self._pen = asyncio.Lock()  # the store has one writer at a time
+        # Threads of their own: whatever else keeps the daemon's threads busy, readings are made safe, cases opened.
         self._desk = ThreadPoolExecutor(1, thread_name_prefix="alerting")
+        self._disk = ThreadPoolExecutor(1, thread_name_prefix="spool")
         self._ticked = False
+        self._whole = True
+        self._in_hand_us: int | None = None
 
-    async def take(self, messages: Sequence[Message]) -> None:
-        """Carry messages as far as the queue to the store. Waits while that queue is full (back-pressure)."""
+    @property
+    def whole(self) -> bool:
+        """Whether detectors, intake, spools and ledger agree: false while a batch is under way."""
+        return self._whole
+
+    async def take(self, lane: Lane, messages: Messages) -> None:
+        """Carry messages of a lane until their cases are open. Acknowledges them as soon as they are on disk."""
         async with self._turn:
-            batches = []
+            self._in_hand_us = int(messages.received_us[0])
+            self._whole = False
+            steps = []
             for tick, segment in segments(messages, self.clock_topic):
-                if tick is not None:
-                    await self._move_clock(tick)
-                if segment:
-                    batches.append(await self._judge(segment))
-        kept = merge(batches)
-        await self._to_store.put(Stored(kept, messages, self.clock.now_us()))
+                if tick is not None and isinstance(self.clock, FollowingClock):
+                    self.clock.advance(tick)
+                steps.append(await self._admit(lane, tick, segment))
+            await self._sync(lane)
+            lane.receiver.acknowledge(messages)
+            for step in steps:
+                if step.position is not None and len(step.admission.batch):
+                    lane.spooled(step.position, step.admission.batch)
+            for step in steps:
+                await self._follow(lane, step)
+            self._whole = True
+            self._in_hand_us = None
 
-    async def _move_clock(self, tick: int) -> None:
-        if isinstance(self.clock, FollowingClock):
-            self.clock.advance(tick)
+    async def _admit(self, lane: Lane, tick: int | None, messages: Messages) -> _Step:
+        now_us = self.clock.now_us()
+        admission = self.intake.admit(messages, now_us)
+        if admission.refused:
+            await self._keep_refused(admission.refused)
+            admission = replace(admission, refused=for_record(admission.refused))
+        if not len(admission.batch) and not admission.refused:
+            return _Step(tick, now_us, None, admission)
+        return _Step(tick, now_us, await self._append(lane, admission, now_us), admission)
+
+    async def _append(self, lane: Lane, admission: Admission, now_us: int) -> int:
+        retry = Retry(self.clock)
+        while True:
+            try:
+                position = lane.spool.append(admission, now_us)
+            except RetryableError as error:
+                self.make_room(lane)
+                await self._wait_for_spool(retry, error)
+            else:
+                self._spool_well()
+                return position
+
+    async def _sync(self, lane: Lane) -> None:
+        retry = Retry(self.clock)
+        loop = asyncio.get_running_loop()
+        while lane.spool.synced < lane.spool.end:
+            try:
+                await loop.run_in_executor(self._disk, lane.spool.sync)
+            except RetryableError as error:
+                self.make_room(lane)
+                await self._wait_for_spool(retry, error)
+        self._spool_well()
+
+    async def _wait_for_spool(self, retry: "Retry", error: Exception) -> None:
+        self.spool_trouble = str(error)
+        self._count("spool_retries", 1)
+        self._held_up()
+        await retry.pause("spool cannot be written, nothing is acknowledged", error)
+
+    def _spool_well(self) -> None:
+        if self.spool_trouble is not None:
+            log.info("spool can be written again")
+            self._going_on()
+        self.spool_trouble = None
+
+    def make_room(self, lane: Lane) -> None:
+        """Give up what the store has and only a restart would want, so that readings can be taken again."""
+        if lane.spool.first < lane.stored:
+            log.warning("spool is short of room: a crash now costs detectors some learning", lane=lane.name)
+            self._count("forgone_records", lane.stored - lane.spool.first)
+            lane.spool.release(lane.stored)
+
+    async def _follow(self, lane: Lane, step: _Step) -> None:
+        """What a segment means: its tick first, then its readings."""
+        if step.tick is not None:
+            await self._at_tick(step.now_us)
+        if step.position is not None:
+            verdicts = judge(self.engine, self.liveness, self.latest, step.admission, step.now_us)
+            if verdicts:
+                self._count("verdicts", len(verdicts))
+                await self._handle(verdicts, step.now_us, (lane.name, step.position + 1))
+        self.judged_us = max(self.judged_us, step.now_us)
+
+    async def _at_tick(self, now_us: int) -> None:
         if not self._ticked:
             # Until its first tick a published clock stood; that time is not held against any device.
             self._ticked = True
-            self.liveness.link(False, self.clock.now_us())
-            self.liveness.link(True, self.clock.now_us())
-        await self._beat()
-
-    async def _judge(self, messages: Sequence[Message]) -> ReadingBatch:
-        now_us = self.clock.now_us()
-        admission: Admission = self.intake.admit(messages, now_us)
-        if admission.refused:
-            await self._keep_refused(admission.refused)
-        self.liveness.seen(admission.batch)
-        self.latest.see(admission.batch)
-        self.unfiled = True
-        if admission.stepped:
-            self.engine.step_back(admission.stepped, admission.batch)
-        verdicts = self.engine.process(admission.batch, now_us)
-        if admission.refused:
-            verdicts += self.engine.refused(admission.refused, now_us)
-        await self._open_cases(verdicts, now_us)
-        self.unfiled = False
-        return admission.batch
+            self.liveness.link(False, now_us)
+            self.liveness.link(True, now_us)
+        await self._beat(now_us)
 
     async def _keep_refused(self, refused: Sequence[Refusal]) -> None:
         retry = Retry(self.clock)
@@ -231,38 +298,29 @@ class Line:
     async def beat(self) -> None:
         """Look who has fallen silent or speaks again. Called every second, and at every tick of a published clock."""
         async with self._turn:
-            await self._beat()
+            self._whole = False
+            await self._beat(self.clock.now_us())
+            self._whole = True
 
-    async def _beat(self) -> None:
-        now_us = self.clock.now_us()
+    async def _beat(self, now_us: int) -> None:
         changes = self.liveness.check(now_us)
         for change in changes:
             self.latest.silent[change.sensor] = change.silent
         if not changes and not self.pipeline.due(now_us):
             return
-        self.unfiled = True
         await self._handle(self.engine.liveness(changes, now_us) if changes else [], now_us)
-        self.unfiled = False
 
     async def link(self, *, up: bool) -> None:
-        """Say whether our own link to the broker stands: its silence is not the devices' silence.
-
-        Neither is it theirs while we take no messages because the store is far behind.
-        """
+        """Say whether our own link to the broker stands: its silence is not the devices' silence."""
         async with self._turn:
-            self.liveness.link(up and not self._to_store.full(), self.clock.now_us())
+            self.liveness.link(up, self.clock.now_us())
 
-    async def _open_cases(self, verdicts: Sequence[Verdict], now_us: int) -> None:
-        if verdicts:
-            self._count("verdicts", len(verdicts))
-            await self._handle(verdicts, now_us)
-
-    async def _handle(self, verdicts: Sequence[Verdict], now_us: int) -> None:
+    async def _handle(self, verdicts: Sequence[Verdict], now_us: int, judged: tuple[str, int] | None = None) -> None:
         retry = Retry(self.clock)
         loop = asyncio.get_running_loop()
         while True:
             try:
-                await loop.run_in_executor(self._desk, self.pipeline.handle, verdicts, now_us)
+                await loop.run_in_executor(self._desk, self.pipeline.handle, verdicts, now_us, judged)
             except RetryableError as error:
                 self.ledger_trouble = str(error)
                 self._count("ledger_retries", 1)
@@ -281,10 +339,10 @@ class Line:
     def _going_on(self) -> None:
         self.liveness.link(True, self.clock.now_us())
 
-    async def captured(self) -> Snapshot:
-        """The detectors' state between two batches, when all it says is in the ledger."""
+    async def between_batches(self, look: Callable[[], T]) -> T:
+        """What ``look`` answers between two batches, when detectors, intake, spools and ledger agree."""
         async with self._turn:
-            return capture(self.engine)
+            return look()
 
     async def prepare_store(self) -> None:
         """Have the store create what it misses; tries until it can be reached."""
@@ -294,42 +352,69 @@ class Line:
                 await asyncio.to_thread(self.store.prepare)
             except RetryableError as error:
                 self.store_trouble = str(error)
-                await retry.pause("store cannot be prepared, readings wait", error)
+                await retry.pause("store cannot be prepared, readings wait on disk", error)
             else:
                 self.store_trouble = None
                 return
 
-    async def keep_storing(self) -> None:
-        """Write to the store what has been judged, then acknowledge it. Runs until cancelled; gives up on nothing."""
+    async def maintain_store(self) -> None:
+        """Have the store do its housekeeping (aggregates, retention); what fails is tried at the next call."""
+        try:
+            async with self._pen:
+                await asyncio.to_thread(self.store.maintain, self.clock.now_us())
+        except RetryableError as error:
+            self._count("maintenance_failed", 1)
+            log.warning("store could not be maintained; it is tried again", why=str(error))
+
+    async def keep_storing(self, lane: Lane) -> None:
+        """Bring a lane's spooled readings into the store. Runs until cancelled; gives up on nothing."""
+        retry = Retry(self.clock)
         while True:
-            waiting = [await self._to_store.get()]
-            rows = len(waiting[0].batch)
-            while rows < STORE_ROWS and not self._to_store.empty():
-                waiting.append(self._to_store.get_nowait())
-                rows += len(waiting[-1].batch)
-            await self._store(merge([item.batch for item in waiting]))
-            await self.remember(waiting[-1].now_us)
-            for item in waiting:
-                self.acknowledger.acknowledge(item.messages)
-                self._to_store.task_done()
+            await lane.something_unstored()
+            if lane.fresh_rows < STORE_FEW:
+                await self.clock.sleep(STORE_WAIT_S)
+            try:
+                unstored = await lane.unstored_readings(STORE_ROWS)
+            except RetryableError as error:
+                self.spool_trouble = str(error)
+                await retry.pause("spool cannot be read, readings wait on disk", error)
+                continue
+            retry = Retry(self.clock)
+            if unstored.lost:
+                await self._keep_refused(unstored.lost)
+            await self._store(merge(unstored.batches))
+            await self._note_stored(lane, unstored)
+
+    async def _note_stored(self, lane: Lane, unstored: Unstored) -> None:
+        try:
+            await lane.note_stored(unstored)
+        except OSError as error:  # costs nothing but storing some readings again after a crash
+            if self.memory_trouble is None:
+                log.warning("how far the store is cannot be written down", why=str(error))
+            self.memory_trouble = str(error)
+        else:
+            self.memory_trouble = None
 
     def close(self) -> None:
-        """Let go of the thread that opens cases."""
+        """Let go of the threads."""
         self._desk.shutdown()
+        self._disk.shutdown()
 
     async def drained(self) -> None:
-        """Wait until everything taken so far is stored and acknowledged."""
-        await self._to_store.join()
+        """Wait until everything taken so far is stored."""
+        for lane in self.lanes:
+            await lane.drained()
 
     async def _store(self, batch: ReadingBatch) -> None:
         retry = Retry(self.clock)
         while len(batch):
             try:
-                await asyncio.to_thread(self.store.write, batch)
+                async with self._pen:
+                    await asyncio.to_thread(self.store.write, batch)
             except RetryableError as error:
                 self.store_trouble = str(error)
                 self._count("store_retries", 1)
-                await retry.pause("store cannot be written, readings wait", error)
+                await retry.pause("store cannot be written, readings wait on disk", error)
             except StoreRefusedError as error:
                 log.warning("store refused readings, kept in the dead-letter", rows=len(error.rows), why=str(error))
                 await self._keep_refused(store_refusals(batch.take(error.rows), self.city, str(error)))
@@ -338,16 +423,30 @@ class Line:
                 self._count("stored", len(batch) - len(error.rows))
                 return
             else:
+                if self.store_trouble is not None:
+                    log.info("store can be written again")
                 self.store_trouble = None
                 self._count("stored", len(batch))
                 return
+
+    def behind_s(self) -> float:
+        """For how long the oldest reading that is not judged yet has waited, here or in the broker's queue; 0 if none."""
+        now_us = self.clock.now_us()
+        waiting = [self._in_hand_us, *(lane.receiver.waiting_since_us for lane in self.lanes)]
+        oldest_us = min((since_us for since_us in waiting if since_us is not None), default=now_us)
+        return max(0, now_us - oldest_us, self.intake.delay_us) / 1e6
+
+    @property
+    def waiting(self) -> int:
+        """Readings that are safe on disk and not in the store yet."""
+        return sum(lane.waiting for lane in self.lanes)
 
     def _count(self, name: str, by: int) -> None:
         self.counters[name] = self.counters.get(name, 0) + by
 
     def counted(self) -> Mapping[str, int]:
         """Everything counted since the start, by name."""
-        return {**self.intake.counters, **self.counters, "store_queue": self._to_store.qsize()}
+        return {**self.intake.counters, **self.counters, "waiting": self.waiting}
 
 
 def merge(batches: Sequence[ReadingBatch]) -> ReadingBatch:
