@@ -8,6 +8,20 @@ from config.errors import ConfigurationError
 from config.settings import TlsSettings
 
 
+class _Socket(ssl.SSLSocket):
+    """Closes itself where no TLS can be agreed on: paho would leave it open."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        """See ssl.SSLSocket.do_handshake."""
+        try:
+            super().do_handshake(block)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise
+        except OSError:
+            self.close()
+            raise
+
+
 class NamedContext(ssl.SSLContext):
     """A client's context that asks for a certificate of ``expected_name`` where one is set, not of the address dialled.
 
@@ -15,6 +29,7 @@ class NamedContext(ssl.SSLContext):
     """
 
     expected_name: str | None = None
+    sslsocket_class = _Socket
 
     def wrap_socket(  # noqa: PLR0917  # the standard library's own
         self,

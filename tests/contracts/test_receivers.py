@@ -1,4 +1,4 @@
-"""Whatever speaks MQTT for us loses nothing, keeps the order and acknowledges only what it is told to: real Mosquitto."""
+"""Whatever speaks MQTT for us loses nothing, keeps the order, acknowledges only what it is told to: real Mosquitto."""
 
 import asyncio
 import json
@@ -265,9 +265,7 @@ async def test_others_on_the_loop_get_their_turn_however_much_waits(broker: Serv
         assert turns >= 100
 
 
-async def test_what_nobody_wants_any_more_is_taken_back(
-    broker: Server, protocol: MqttProtocol, tmp_path: Path
-) -> None:
+async def test_what_nobody_wants_any_more_is_taken_back(broker: Server, protocol: MqttProtocol, tmp_path: Path) -> None:
     memory, settings = tmp_path / "deep" / "subscriptions", mqtt_settings(broker, protocol=protocol)
     async with receiving(settings, filters=["old/#", "older/#"], memory=memory):
         pass
