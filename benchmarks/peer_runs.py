@@ -14,6 +14,9 @@ from functools import partial
 from pathlib import Path
 from typing import IO
 
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
+
 from benchmarks.support import broker, pid_of, scratch, victoria_count, victoria_metrics, victoria_taken
 from benchmarks.support_measure import Subject, measure
 from benchmarks.support_table import Row, cells, highest
@@ -105,9 +108,23 @@ class _Alarms(dict[str, float]):
         return super().__contains__(sensor)
 
 
+def listen(port: int, alarms: dict[str, float]) -> mqtt.Client:
+    """Note when each sensor is first named on the topic peer/alarm, in a thread of its own."""
+
+    def arrived(_client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
+        alarms.setdefault(message.payload.decode(), time.time())
+
+    client = mqtt.Client(CallbackAPIVersion.VERSION2)
+    client.on_message = arrived
+    client.connect("127.0.0.1", port)
+    client.subscribe("peer/alarm")
+    client.loop_start()
+    return client
+
+
 def node_red_home() -> Path:
-    """The folder where Node-RED is installed: GRIDWHISTLE_NODE_RED, or a new one of npm's. Raises NotHereError."""
-    home = Path(os.environ.get("GRIDWHISTLE_NODE_RED", Path(os.environ.get("TMPDIR", "/tmp")) / "gridwhistle-node-red"))  # noqa: S108 - a cache that may be anybody's
+    """The folder where Node-RED is installed: NODE_RED_HOME, or a new one of npm's. Raises NotHereError."""
+    home = Path(os.environ.get("NODE_RED_HOME", Path(os.environ.get("TMPDIR", "/tmp")) / "gridwhistle-node-red"))  # noqa: S108 - a cache that may be anybody's
     if (home / "node_modules" / "node-red" / "red.js").exists():
         return home
     npm = shutil.which("npm")
@@ -135,23 +152,17 @@ def node_red(flow: str, name: str, folder: Path, port: int) -> Iterator[Subject]
         address = f"http://127.0.0.1:{store.port}/write?db=peer&precision=u"
         environment = {"BROKER_PORT": str(port), "STORE_PORT": str(store.port), "WRITE_URL": address}
         red = str(home / "node_modules" / "node-red" / "red.js")
-        listen = ["mosquitto_sub", "-p", str(port), "-t", "peer/alarm", "-F", "ALARM %p", "-d"]
-        bell = Program(listen, folder / "bell.log", "Subscribed")
-        try:
-            program = Program(
-                ["node", red, "-u", str(own)], folder / "node-red.log", "Connected to broker", environment
-            )
-        except NotHereError:
-            bell.stop()
-            raise
+        program = Program(["node", red, "-u", str(own)], folder / "node-red.log", "Connected to broker", environment)
+        alarms: dict[str, float] = {}
+        bell = listen(port, alarms)
         time.sleep(1)  # it says that it is connected, and subscribes then
         arrived, count = _stored(store.port)
         pids = {"subject": program.process.pid, "store": pid_of(store)}
         try:
-            yield Subject(name, port, pids, arrived, count, _Alarms(bell))
+            yield Subject(name, port, pids, arrived, count, alarms)
         finally:
             program.stop()
-            bell.stop()
+            bell.loop_stop()
 
 
 @contextmanager
