@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -62,15 +62,13 @@ def read_shape(geometry: object, row: int, problems: FileProblems) -> Shape | No
 
 
 def _read_ring(ring: object) -> Floats | None:
-    if not isinstance(ring, list) or len(ring) < 4:
+    if not isinstance(ring, list) or len(ring) < 4 or set(map(type, ring)) != {list} or min(map(len, ring)) < 2:
         return None
-    for position in ring:
-        if not isinstance(position, list) or len(position) < 2:
-            return None
-        if not all(isinstance(axis, int | float) and not isinstance(axis, bool) for axis in position[:2]):
-            return None
+    places = [position[:2] for position in ring]
+    if not set(map(type, chain.from_iterable(places))) <= {int, float}:  # true and false are no numbers in JSON
+        return None
     try:
-        points = np.array([position[:2] for position in ring], dtype=np.float64)
+        points = np.array(places, dtype=np.float64)
     except OverflowError:
         return None
     return points if np.isfinite(points).all() and (points[0] == points[-1]).all() else None

@@ -4,6 +4,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import time
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -213,12 +214,18 @@ def parse_time(text: str) -> time | None:
 
 
 def minutes_of_week(shift: Shift) -> Minutes:
-    """Which minutes of the week, from Monday 00:00, a shift covers: bool, 10,080 long."""
+    """Which minutes of the week, from Monday 00:00, a shift covers: bool, 10,080 long, not to be written."""
+    return _minutes(shift.weekdays, shift.start, shift.end)
+
+
+@lru_cache(maxsize=1024)  # the shifts of a city begin and end at a few hours only
+def _minutes(weekdays: frozenset[int], starts: time, ends: time) -> Minutes:
     week = np.zeros(_WEEK_MIN, dtype=np.bool_)
-    start = shift.start.hour * 60 + shift.start.minute
-    length = (shift.end.hour * 60 + shift.end.minute - start) % _DAY_MIN or _DAY_MIN
-    for weekday in shift.weekdays:
+    start = starts.hour * 60 + starts.minute
+    length = (ends.hour * 60 + ends.minute - start) % _DAY_MIN or _DAY_MIN
+    for weekday in weekdays:
         week[(weekday * _DAY_MIN + start + np.arange(length)) % _WEEK_MIN] = True
+    week.setflags(write=False)
     return week
 
 

@@ -17,7 +17,7 @@ from config.city import Grid
 from config.geometry import PointFinder, off_globe
 from config.problems import FileProblems, join
 from config.quantities import QUANTITIES
-from config.sensors import Float64s, Int32s, Labels, SensorColumns, TextTable, labels
+from config.sensors import Float64s, Int32s, Labels, SensorColumns, TextTable, coded, labels
 from config.tables import Chunk, Table, any_bad_id, bad_id, number, read_bytes
 from config.vocabulary import Kind
 
@@ -209,25 +209,32 @@ class _Reader:
 
 @dataclass(slots=True)
 class _Built:
-    """The columns as they grow, a chunk at a time. The mappings: code of each text, in the order of their coming."""
+    """The columns as they grow, a chunk at a time.
+
+    devices: the code of each, in the order of their coming. A place is looked for within its chunk alone: sensors of
+    one place stand together, and nothing but memory hangs on it.
+    """
 
     ids: list[str] = field(default_factory=list)
     numbers: list[_Numbers] = field(default_factory=list)
     grids: list[Int32s] = field(default_factory=list)
     place: list[Int32s] = field(default_factory=list)
     device: list[Int32s] = field(default_factory=list)
-    places: dict[tuple[str, str], int] = field(default_factory=dict)
+    places: list[tuple[TextTable, TextTable]] = field(default_factory=list)
+    placed: int = 0
     devices: dict[str, int] = field(default_factory=dict)
 
     def add(self, columns: Sequence[Sequence[str]], numbers: _Numbers, grids: Int32s) -> None:
         """More sensors, all of them right. grids: rows of the table of grids."""
-        ids, places, devices = columns[0], self.places, self.devices
+        ids, devices = columns[0], self.devices
         self.ids += ids
         self.numbers.append(numbers)
         self.grids.append(grids)
-        where = [places.setdefault(pair, len(places)) for pair in zip(columns[6], columns[7], strict=True)]
+        places, place = coded(list(zip(columns[6], columns[7], strict=True)))
+        self.place.append(place + np.int32(self.placed))
+        self.places.append((TextTable(zh for zh, _ in places), TextTable(en for _, en in places)))
+        self.placed += len(places)
         boxes = [devices.setdefault(box or id_, len(devices)) for box, id_ in zip(columns[11], ids, strict=True)]
-        self.place.append(np.array(where, np.int32))
         self.device.append(np.array(boxes, np.int32))
 
     def columns(self, shared: Sequence[_Measures], codes: Sequence[str]) -> SensorColumns:
@@ -243,8 +250,8 @@ class _Built:
             lon=np.concatenate([part.lon for part in self.numbers]),
             lat=np.concatenate([part.lat for part in self.numbers]),
             place=np.concatenate(self.place),
-            place_zh=TextTable(zh for zh, _ in self.places),
-            place_en=TextTable(en for _, en in self.places),
+            place_zh=TextTable.joined([zh for zh, _ in self.places]),
+            place_en=TextTable.joined([en for _, en in self.places]),
             interval_s=np.concatenate([part.interval_s for part in self.numbers]),
             owner=_spread([one.owner for one in shared], which),
             grid=Labels(tuple(codes), np.concatenate(self.grids)),

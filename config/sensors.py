@@ -62,6 +62,15 @@ class TextTable(Sequence[str]):
         self._ends: Int64s = np.fromiter(accumulate(map(len, encoded), initial=0), np.int64, len(encoded) + 1)
         self._bytes = b"".join(encoded)
 
+    @classmethod
+    def joined(cls, tables: Sequence["TextTable"]) -> "TextTable":
+        """All texts of several tables, one after the other."""
+        whole = cls(())
+        lengths = [np.diff(table._ends) for table in tables]  # noqa: SLF001 - its own class
+        whole._ends = np.cumsum(np.concatenate([np.zeros(1, np.int64), *lengths]))
+        whole._bytes = b"".join(table._bytes for table in tables)  # noqa: SLF001 - its own class
+        return whole
+
     def __len__(self) -> int:
         return len(self._ends) - 1
 

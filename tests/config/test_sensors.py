@@ -89,3 +89,8 @@ def test_a_table_of_texts_holds_any_text(found: list[str]) -> None:
     table = TextTable(found)
     assert list(table) == found
     assert list(table[::-1]) == found[::-1]
+
+
+@given(st.lists(st.lists(texts, max_size=3), max_size=4))
+def test_joined_tables_of_texts_hold_the_texts_of_all(parts: list[list[str]]) -> None:
+    assert list(TextTable.joined([TextTable(part) for part in parts])) == [text for part in parts for text in part]
