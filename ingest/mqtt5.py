@@ -43,9 +43,13 @@ _QOS_2: Final = 0x04
 _FAILURE: Final = 0x80  # reason codes from here on (MQTT 5, 2.4)
 _CONNACK_311: Final = b"\x20\x02"  # a CONNACK of MQTT 5 is at least three bytes long behind its length
 OLD_PROTOCOL: Final = 'the broker speaks only MQTT 3.1.1: set mqtt.protocol = "3.1.1"'
-SILENT_REFUSAL: Final = (
-    'closed by the broker before it answered; a broker that speaks only MQTT 3.1.1 does so: set mqtt.protocol = "3.1.1"'
-)
+_MAYBE_OLD: Final = 'a broker that speaks only MQTT 3.1.1 does so: set mqtt.protocol = "3.1.1"'
+SILENT_REFUSAL: Final = f"closed by the broker before it answered; {_MAYBE_OLD}"
+NO_ANSWER: Final = f"the broker did not answer in time; {_MAYBE_OLD}"
+
+ANSWER_S: Final = 10.0
+"""How long the broker may take to accept us, or to answer our subscriptions."""
+
 _SERVER_BYTES: Final = 268_435_460
 """The longest packet there can be, its header included (MQTT 5, 2.1.4)."""
 
@@ -395,8 +399,8 @@ class _Connection:
     def _keep_alive(self) -> None:
         now = self._clock.monotonic()
         if not self._accepted or self._asked:
-            if now - self._began > max(CONNECT_PATIENCE_S, self._receiver.settings.keepalive_s):
-                self.problem = "the broker did not answer in time"
+            if now - self._began > ANSWER_S:
+                self.problem = "the broker did not answer our subscriptions in time" if self._accepted else NO_ANSWER
             return
         if not self._keepalive_s:  # the broker wants no signs of life
             return
