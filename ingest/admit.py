@@ -13,7 +13,6 @@ from config.quantities import QUANTITIES
 from config.settings import IngestSettings
 from ingest.model import Bools, Float64s, Int32s, Int64s, Quality, Uint8s
 
-
 Uint64s = npt.NDArray[np.uint64]
 _U30, _U27, _U31 = np.uint64(30), np.uint64(27), np.uint64(31)
 _M1, _M2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
@@ -41,6 +40,14 @@ class UnitTable:
     def code(self, unit: str | None) -> int:
         """A unit's column; the last one, which converts to NaN, for a unit nobody knows."""
         return self.codes.get(unit, self.unknown)
+
+    def scale(self, low: Float64s, high: Float64s) -> Float64s:
+        """Factor and offset from each sensor's configured unit, and the ends of its range, in one row: (sensors, 4)."""
+        rows = np.empty((len(self.quantity), 4), np.float64)
+        rows[:, 0] = self.factor[self.quantity, self.configured]
+        rows[:, 1] = self.offset[self.quantity, self.configured]
+        rows[:, 2], rows[:, 3] = low, high
+        return rows
 
     def convert(self, sensor: Int32s, value: Float64s, unit: Int32s | None) -> tuple[Float64s, Bools]:
         """Values in the kept unit, and which units are known for their quantity. All of shape (n,).
@@ -76,16 +83,21 @@ def reach_of(city: City) -> tuple[Float64s, Float64s]:
 
 
 def mixed(bits: Uint64s) -> Uint64s:
-    """Sixty-four bits of which each depends on all of those given: the finaliser of splitmix64 (Steele et al., 2014)."""
+    """Sixty-four bits, each depending on all of those given: the finaliser of splitmix64 (Steele et al., 2014)."""
     bits = (bits ^ (bits >> _U30)) * _M1
     bits = (bits ^ (bits >> _U27)) * _M2
     return bits ^ (bits >> _U31)
 
 
-def identities(value: Float64s, count: Int64s) -> Int64s:
-    """Sixty-four bits of each reading's value and of its device's own count (zero: it gives none), shape (n,)."""
+def identities(value: Float64s, count: Int64s | None) -> Int64s:
+    """Sixty-four bits of each reading's value and of its device's own count, shape (n,).
+
+    count: zero where the device gives none, None where none does.
+    """
     bits = (value + 0.0).view(np.uint64)  # minus zero is zero
-    return mixed(bits ^ mixed(count.view(np.uint64))).view(np.int64)
+    if count is not None:
+        bits = bits ^ mixed(count.view(np.uint64))  # nothing where it is zero
+    return mixed(bits).view(np.int64)
 
 
 def segments(sensor: Int32s) -> tuple[Int64s, Int64s]:
@@ -134,21 +146,23 @@ def earlier_at_once(sensor: Int32s, event_us: Int64s) -> Int64s:
 
 @dataclass(frozen=True, slots=True)
 class TimeRules:
-    """When a device's time is too far from ours. All in microseconds; late: per sensor, shape (sensors,)."""
+    """When a device's time is too far from ours. All in microseconds; late: per sensor, shape (sensors,).
+
+    clean: no reading of this age or less is late or too old, whatever its sensor.
+    """
 
     future: int
     too_old: int
     late: Int64s
+    clean: int
 
     @staticmethod
     def of(city: City, settings: IngestSettings) -> "TimeRules":
         """The rules of the settings: late is the longer of late_s and two intervals of the sensor."""
         late = np.maximum(settings.late_s, 2 * city.columns.interval_s) * US_PER_SECOND
-        return TimeRules(
-            future=round(settings.future_s * US_PER_SECOND),
-            too_old=round(settings.too_old_s * US_PER_SECOND),
-            late=np.rint(np.minimum(late, 2.0**62)).astype(np.int64),
-        )
+        future, too_old = round(settings.future_s * US_PER_SECOND), round(settings.too_old_s * US_PER_SECOND)
+        late_us = np.rint(np.minimum(late, 2.0**62)).astype(np.int64)
+        return TimeRules(future, too_old, late_us, min(too_old, int(late_us.min(initial=too_old))))
 
     def late_rows(self, sensor: Int32s, given_us: Int64s, received_us: Int64s) -> Bools:
         """Which readings arrived too long after they were measured, by their age alone."""

@@ -5,13 +5,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from types import MappingProxyType
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
 
 from config.city import City
 from config.clock import isoformat
-from config.settings import IngestSettings, PayloadFormat, Subscription
+from config.settings import IngestSettings, Subscription
 from ingest.admit import Outages, repeats_within
 from ingest.formats import FORMATS
 from ingest.formats.columns import shown
@@ -19,14 +20,16 @@ from ingest.model import (
     Admission,
     Bools,
     Float64s,
+    Int32s,
     Int64s,
     Messages,
     Quality,
     ReadingBatch,
     Record,
     RefusalReason,
+    Uint8s,
 )
-from ingest.offsets import Offsets
+from ingest.offsets import Offsets, middle
 from ingest.plausible import Plausible
 from ingest.recent import Recent
 from ingest.redelivered import Redelivered
@@ -54,7 +57,8 @@ class Intake:
     ) -> None:
         self._follows_broker = follows_broker
         self._ids = city.columns.ids
-        self._topics = TopicTable([(subscription.filter, subscription.format) for subscription in subscriptions])
+        self._zones = {one: ZoneInfo(one.timezone) if one.timezone else None for one in subscriptions}
+        self._topics = TopicTable(subscriptions)
         self._recent = Recent(len(city.sensors))
         self._redelivered = Redelivered()
         self._offsets = Offsets(city)
@@ -118,12 +122,20 @@ class Intake:
     def remember(self, record: Record) -> None:
         """Take what was admitted before a restart into memory, as ``admit`` left it then. Counts nothing."""
         batch, admission = record.admission.batch, record.admission
-        rows = np.flatnonzero(batch.quality != Quality.RETAINED)
-        live = batch.take(rows)
-        given_us = admission.given_us[rows]
+        live = np.flatnonzero(batch.quality != Quality.RETAINED)
+        sensor, received_us, quality = batch.sensor[live], batch.received_us[live], batch.quality[live]
+        given_us = admission.given_us[live]
         self._offsets.turn(record.decided_us)
-        said_good = (live.quality == Quality.GOOD) | (live.quality == Quality.LATE)
-        self._follow(live, given_us, admission.identity[rows], said_good, admission.stepped)
+        _, stepped = self._follow(
+            sensor,
+            given_us,
+            admission.identity[live],
+            batch.event_us[live],
+            received_us,
+            said_good=(quality == Quality.GOOD) | (quality == Quality.LATE),
+            stepped=admission.stepped,
+        )
+        self._heed(sensor, received_us - given_us, stepped)
         self.recall(record)
 
     def recall(self, record: Record) -> None:
@@ -145,47 +157,87 @@ class Intake:
         call = Call(messages, received_us, now_us)
         self._heard_us = max(self._heard_us or 0, now_us)
         self._offsets.turn(now_us)
-        rows = _joined([self._sifted(call, found, numbers) for found, numbers in self._by_format(call)])
+        rows = _joined([self._sifted(call, one, numbers) for one, numbers in self._by_subscription(call)])
         admission = self._once(call, rows)
         self._count(call, admission)
         return admission
 
-    def _by_format(self, call: Call) -> list[tuple[PayloadFormat, list[int]]]:
-        groups: dict[PayloadFormat, list[int]] = {found: [] for found in FORMATS}
-        topics = self._topics
-        for number, topic in enumerate(call.messages.topics):
-            found = topics[topic]
+    def _by_subscription(self, call: Call) -> list[tuple[Subscription, list[int] | None]]:
+        """Positions of the messages by the subscription they came for; None where it is all of them."""
+        topics = call.messages.topics
+        common = self._topics.common(topics) if topics else None
+        if common is not None:
+            return [(common, None)]
+        groups: dict[Subscription, list[int]] = {}
+        for number, topic in enumerate(topics):
+            found = self._topics[topic]
             if found is None:
                 expected = "a topic that a subscription declares a format for"
                 call.refuse(number, RefusalReason.NO_FORMAT, shown(topic), expected)
             else:
-                groups[found].append(number)
-        return [(found, numbers) for found, numbers in groups.items() if numbers]
+                groups.setdefault(found, []).append(number)
+        return list(groups.items())
 
-    def _sifted(self, call: Call, found: PayloadFormat, numbers: list[int]) -> Rows:
+    def _sifted(self, call: Call, subscription: Subscription, numbers: list[int] | None) -> Rows:
+        decode, zone = FORMATS[subscription.format], self._zones[subscription]
+        payloads, received_us = call.messages.payloads, call.received_us
+        if numbers is None:
+            return self._plausible.sifted(call, decode(payloads, received_us, zone), None)
         positions = np.array(numbers, np.int64)
-        payloads = [call.messages.payloads[number] for number in numbers]
-        return self._plausible.sifted(call, FORMATS[found](payloads, call.received_us[positions]), positions)
+        decoded = decode([payloads[number] for number in numbers], received_us[positions], zone)
+        return self._plausible.sifted(call, decoded, positions)
 
     def _once(self, call: Call, rows: Rows) -> Admission:
         """Refuse repeated readings, place the others, mark those older than what is known, and remember them."""
+        if call.any_retained or call.any_redelivered:
+            unusual: Bools | None = np.ones(len(rows), np.bool_)
+        else:
+            unusual = self._recent.unusual(rows.sensor, rows.given_us)
+        stepped: tuple[int, ...] = ()
+        placed_us, quality = rows.given_us, rows.quality
+        if unusual is None:
+            self._recent.advance(rows.sensor, rows.given_us, rows.identity)
+        else:
+            usual = ~unusual
+            self._recent.advance(rows.sensor[usual], rows.given_us[usual], rows.identity[usual])
+            placed_us, quality, repeated = rows.given_us.copy(), rows.quality.copy(), np.zeros(len(rows), np.bool_)
+            placed_us[unusual], quality[unusual], repeated[unusual], stepped = self._compared(call, rows.take(unusual))
+            if repeated.any():
+                rows, placed_us, quality = rows.take(~repeated), placed_us[~repeated], quality[~repeated]
+        if call.any_retained:
+            live = np.flatnonzero(quality != Quality.RETAINED)
+            self._heed(rows.sensor[live], (rows.received_us - rows.given_us)[live], stepped)
+        else:
+            self._heed(rows.sensor, rows.received_us - rows.given_us, stepped)
+        self._redelivered.remember(
+            rows.sensor, rows.given_us, rows.identity, quality == Quality.RETAINED if call.any_retained else None
+        )
+        batch = ReadingBatch(rows.sensor, placed_us, rows.received_us, rows.value, quality)
+        return Admission(batch, rows.given_us, rows.identity, tuple(call.refused), stepped)
+
+    def _compared(self, call: Call, rows: Rows) -> tuple[Int64s, Uint8s, Bools, tuple[int, ...]]:
+        """Compare readings with what is remembered and with each other; refuse repeats and remember the others.
+
+        (event times as placed, qualities, which are repeats, sensors whose clocks were put back).
+        """
+        placed_us, quality = rows.given_us.copy(), rows.quality.copy()
         repeated = self._repeated(call, rows)
         if repeated.any():
             self._refuse_repeats(call, rows, repeated)
-            rows = rows.take(~repeated)
-        retained = rows.quality == Quality.RETAINED
-        live = np.flatnonzero(~retained)
+        live = np.flatnonzero((quality != Quality.RETAINED) & ~repeated)
         sensor, given_us = rows.sensor[live], rows.given_us[live]
-        placed_us = rows.given_us.copy()
         placed_us[live] = self._recent.placed(sensor, given_us)
-        kept = ReadingBatch(rows.sensor, placed_us, rows.received_us, rows.value, rows.quality.copy())
-        # What the device itself calls good, late or not.
-        said_good = (rows.quality[live] == Quality.GOOD) | (rows.quality[live] == Quality.LATE)
-        older, stepped = self._follow(kept.take(live), given_us, rows.identity[live], said_good, ())
-        of_live = kept.quality[live]
-        kept.quality[live] = np.where(older & (of_live == Quality.GOOD), np.uint8(Quality.LATE), of_live)
-        self._redelivered.remember(rows.sensor, rows.given_us, rows.identity, retained)
-        return Admission(kept, rows.given_us, rows.identity, tuple(call.refused), stepped)
+        older, stepped = self._follow(
+            sensor,
+            given_us,
+            rows.identity[live],
+            placed_us[live],
+            rows.received_us[live],
+            said_good=(quality[live] == Quality.GOOD) | (quality[live] == Quality.LATE),
+        )
+        of_live = quality[live]
+        quality[live] = np.where(older & (of_live == Quality.GOOD), np.uint8(Quality.LATE), of_live)
+        return placed_us, quality, repeated, stepped
 
     def _repeated(self, call: Call, rows: Rows) -> Bools:
         # A retained message is what was. It must not stand in the way of the same reading when it comes as live,
@@ -202,7 +254,7 @@ class Intake:
         return repeated
 
     def _refuse_repeats(self, call: Call, rows: Rows, repeated: Bools) -> None:
-        """Refuse rows as duplicates; what the broker sent again with one refusal a message, for it is as it should be."""
+        """Refuse rows as duplicates; what the broker sent again with one refusal a message: that is as it should be."""
         where = np.flatnonzero(repeated).tolist()
         for number, group in groupby(where, key=lambda row: int(rows.message[row])):
             of_message = list(group)
@@ -219,25 +271,36 @@ class Intake:
                 call.fold(RefusalReason.DUPLICATE, len(of_message) - 1)
 
     def _follow(
-        self, live: ReadingBatch, given_us: Int64s, identity: Int64s, said_good: Bools, stepped: Sequence[int]
+        self,
+        sensor: Int32s,
+        given_us: Int64s,
+        identity: Int64s,
+        placed_us: Int64s,
+        received_us: Int64s,
+        *,
+        said_good: Bools,
+        stepped: Sequence[int] = (),
     ) -> tuple[Bools, tuple[int, ...]]:
         """Take live readings that are admitted and placed into memory.
 
-        Which of them are older than the newest of their sensor, and the sensors whose clocks were put back.
+        said_good: which of them their devices do not call something else. Answers which are older than the newest of
+        their sensor, and the sensors whose clocks were put back (those given too).
         """
-        fresh = ~self._plausible.rules.late_rows(live.sensor, given_us, live.received_us)
-        older = self._recent.older(live.sensor, live.event_us)
+        fresh = ~self._plausible.rules.late_rows(sensor, given_us, received_us)
+        older = self._recent.older(sensor, placed_us)
         near = np.flatnonzero((said_good & fresh) | ~older)  # neither drills nor what is far back
-        back = near[self._recent.stepped(live.sensor[near], live.event_us[near], live.received_us[near], older[near])]
+        back = near[self._recent.stepped(sensor[near], placed_us[near], received_us[near], older[near])]
         older[back] = False
-        begun = np.union1d(live.sensor[back], np.asarray(stepped, np.int64)).astype(np.int64)
-        if len(begun):
-            self._offsets.restart(begun)
-        beyond = self._offsets.see(live.sensor, live.received_us - given_us)
-        if len(beyond):
-            self._delay_us = max(0, int(np.median(beyond)))
-        self._recent.remember(live.sensor, given_us, identity, live.event_us, begun.tolist())
-        return older, tuple(begun.tolist())
+        begun = sorted({*sensor[back].tolist(), *stepped})
+        self._recent.remember(sensor, given_us, identity, placed_us, begun)
+        return older, tuple(begun)
+
+    def _heed(self, sensor: Int32s, delay_us: Int64s, stepped: Sequence[int]) -> None:
+        """See how the clocks of devices stand, and how far behind the stream is, by the delays of live readings."""
+        if stepped:
+            self._offsets.restart(np.array(stepped, np.int64))
+        if len(sensor):
+            self._delay_us = max(0, middle(self._offsets.see(sensor, delay_us)))
 
     def _count(self, call: Call, admission: Admission) -> None:
         counters = self._counters
@@ -262,7 +325,7 @@ def _joined(pieces: Sequence[Rows]) -> Rows:
         return pieces[0]
     if not pieces:
         none, nothing = np.zeros(0, np.int64), np.zeros(0, np.float64)
-        return Rows(none, none.astype(np.int32), none, none, nothing, nothing, none.astype(np.uint8), none, (), None)
+        return Rows(none, none.astype(np.int32), none, none, nothing, nothing, none.astype(np.uint8), (), None)
     order = np.argsort(np.concatenate([piece.message for piece in pieces]), kind="stable")
     return Rows(
         message=np.concatenate([piece.message for piece in pieces])[order],

@@ -72,3 +72,10 @@ class Offsets:
         """Of every sensor's device, how far its clock is behind ours (negative: ahead), NaN unknown. Seconds."""
         usual = self._usual[self._head]
         return np.where(usual == _UNKNOWN, np.nan, usual / US_PER_SECOND)
+
+
+def middle(delays_us: Int64s) -> int:
+    """The median of delays (the lower of two); of many, of a thousand evenly picked ones. Raises ValueError of none."""
+    picked = delays_us[:: len(delays_us) // 1000 + 1]
+    place = (len(picked) - 1) // 2
+    return int(np.partition(picked, place)[place])

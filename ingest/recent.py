@@ -27,7 +27,8 @@ class Recent:
     a button may be pressed in the second of its heartbeat. The second one is placed a microsecond behind the first,
     so that it is judged and kept as well.
 
-    No remembered time is newer than the sensor's newest.
+    No remembered time is newer than the sensor's newest: a newer reading that is alone of its sensor in its batch is no
+    repeat, is kept at its own time and is not late. ``unusual`` finds the others; only these need the other questions.
     """
 
     def __init__(self, sensors: int) -> None:
@@ -41,6 +42,7 @@ class Recent:
         self._run_last_us: Int64s = np.zeros(sensors, np.int64)
         self._run_first_us: Int64s = np.zeros(sensors, np.int64)
         self._run_received_us: Int64s = np.zeros(sensors, np.int64)
+        self._row_of: Int32s = np.zeros(sensors, np.int32)  # scratch of ``unusual``
 
     def columns(self) -> dict[str, npt.NDArray[np.int64] | npt.NDArray[np.uint8]]:
         """All of it by name, each with a row per sensor: what a snapshot keeps and fills again, in place."""
@@ -55,6 +57,37 @@ class Recent:
             "run_first_us": self._run_first_us,
             "run_received_us": self._run_received_us,
         }
+
+    def unusual(self, sensor: Int32s, given_us: Int64s) -> Bools | None:
+        """Readings of sensors that occur more than once here, or with one that is not newer than their newest.
+
+        None where there are none.
+        """
+        rows = np.arange(len(sensor), dtype=np.int32)
+        self._row_of[sensor] = rows
+        last = self._row_of[sensor]
+        odd = last != rows
+        odd |= given_us <= self.newest[sensor]
+        if not odd.any():
+            return None
+        of_odd = np.zeros(len(sensor), np.bool_)
+        of_odd[last[odd]] = True
+        answer: Bools = of_odd[last]
+        return answer
+
+    def advance(self, sensor: Int32s, given_us: Int64s, identity: Int64s) -> None:
+        """Take readings into memory of which none is unusual."""
+        slot = self._next[sensor]
+        place = sensor.astype(np.int64) * REMEMBERED
+        place += slot
+        self._times.reshape(-1)[place] = given_us
+        self._identities.reshape(-1)[place] = identity
+        slot += 1
+        slot %= REMEMBERED
+        self._next[sensor] = slot
+        self.newest[sensor] = given_us
+        self._newest_given[sensor] = given_us
+        self._run[sensor] = 0
 
     def knows(self, sensor: Int32s, given_us: Int64s, identity: Int64s) -> Bools:
         """Which readings were admitted recently."""

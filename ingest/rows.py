@@ -1,7 +1,7 @@
 """Readings on their way through the rules, as columns, and what is refused of them."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -12,21 +12,24 @@ from ingest.model import Bools, Float64s, Int32s, Int64s, Messages, Refusal, Ref
 class Rows:
     """Readings of one format that are still in the running, with what a refusal of them would have to say.
 
-    message: position in the messages of the call. given: the value as given. ids, units: of all readings that were
-    decoded; origin: which of them these rows are, None where it is all of them.
+    message: position in the messages of the call. given: the value as given. identity: empty before it is known.
+    ids, units: of all readings that were decoded; origin: which of them these rows are, None where it is all of them.
     """
 
-    message: Int64s
+    message: Int32s | Int64s
     sensor: Int32s
     given_us: Int64s
     received_us: Int64s
     value: Float64s
     given: Float64s
     quality: Uint8s
-    identity: Int64s
     ids: Sequence[str]
     units: Sequence[str | None] | None
+    identity: Int64s = field(default_factory=lambda: np.zeros(0, np.int64))
     origin: Int64s | None = None
+
+    def __len__(self) -> int:
+        return len(self.sensor)
 
     def take(self, keep: Bools) -> "Rows":
         """The rows named by a mask."""
@@ -38,9 +41,9 @@ class Rows:
             self.value[keep],
             self.given[keep],
             self.quality[keep],
-            self.identity[keep],
             self.ids,
             self.units,
+            self.identity[keep] if len(self.identity) else self.identity,
             np.flatnonzero(keep) if self.origin is None else self.origin[keep],
         )
 
@@ -64,6 +67,8 @@ class Call:
         self.messages = messages
         self.received_us = received_us
         self.now_us = now_us
+        self.any_retained = bool(messages.retained.any())
+        self.any_redelivered = bool(messages.redelivered.any())
         self.refused: list[Refusal] = []
         self.folded: dict[RefusalReason, int] = {}  # readings refused together with another one of their message
 

@@ -1,13 +1,15 @@
 """What every payload format is decoded into: columns of readings, and what could not be read, by message number."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
+from zoneinfo import ZoneInfo
 
 import msgspec
 import numpy as np
 
+from ingest.formats.local_time import seconds_of_local
 from ingest.model import Bools, Float64s, Int32s, Int64s, RefusalReason, Uint8s
 
 SHOWN = 120
@@ -62,11 +64,16 @@ class Decoded:
     sequence: Sequence[int | None] | None = None
 
 
-Decoder = Callable[[Sequence[bytes], Int64s], Decoded]
-"""Decodes payloads of one format. Second argument: the receive time of each payload, microseconds, int64.
+class Decoder(Protocol):
+    """Decodes payloads of one format."""
 
-Never raises, whatever the bytes are.
-"""
+    def __call__(self, payloads: Sequence[bytes], received_us: Int64s, zone: ZoneInfo | None = None) -> Decoded:
+        """Columns of payloads, whatever their bytes are: never raises.
+
+        received_us: when each payload was received, shape (payloads,). zone: of times that are written without one;
+        without it such times are refused.
+        """
+        ...
 
 
 def shown(value: object) -> str:
@@ -113,15 +120,29 @@ def seconds_of(moment: datetime) -> float:
     return (moment - EPOCH).total_seconds()
 
 
-def read_time(given: Any) -> float | None:
-    """Unix seconds of a JSON number or an RFC 3339 text with zone; None where it is neither."""
+def read_time(given: Any, zone: ZoneInfo | None = None, received_us: int = 0) -> float | None:
+    """Unix seconds of a JSON number or an RFC 3339 text; None where it is neither, or a time that cannot be placed.
+
+    zone, received_us: for a text without zone, see ``ingest.formats.local_time.seconds_of_local``.
+    """
     if isinstance(given, bool) or not isinstance(given, int | float | str):
         return None
     try:
-        seconds = seconds_of(msgspec.convert(given, ZonedTime)) if isinstance(given, str) else float(given)
+        if isinstance(given, str):
+            moment = msgspec.convert(given, datetime if zone else ZonedTime)
+            seconds = seconds_of_any(moment, zone, received_us)
+        else:
+            seconds = float(given)
     except (msgspec.ValidationError, OverflowError):
         return None
     return seconds if EARLIEST_S <= seconds <= LATEST_S else None
+
+
+def seconds_of_any(moment: datetime, zone: ZoneInfo | None, received_us: int) -> float:
+    """Unix seconds of a datetime, local in ``zone`` where it has none itself; NaN where it cannot be placed."""
+    if moment.tzinfo is not None or zone is None:
+        return seconds_of(moment)
+    return seconds_of_local(moment, zone, received_us)
 
 
 def read_number(given: Any) -> float | None:
@@ -135,8 +156,23 @@ def read_number(given: Any) -> float | None:
     return number if np.isfinite(number) else None
 
 
+def expected_time(given: Any, zone: ZoneInfo | None) -> str:
+    """What is expected in the place of a time that could not be placed."""
+    if zone is None:
+        return EXPECTED_TIME
+    if isinstance(given, datetime):
+        given = given.isoformat()
+    try:
+        msgspec.convert(given, datetime)
+    except msgspec.ValidationError:
+        return f"Unix seconds, or RFC 3339 (without a zone it is {zone.key})"
+    return f"a time that there is in {zone.key} (its clocks skip this one), in the years 1 to 9999"
+
+
 def explain_time(given: Any) -> str:
     """What to say of a time that could not be placed."""
+    if isinstance(given, datetime):
+        given = given.isoformat()
     if isinstance(given, int | float) and not isinstance(given, bool) and LATEST_S < given < LATEST_S * 1e6:
         return f"{shown(given)} (milliseconds or microseconds?)"
     return shown(given)

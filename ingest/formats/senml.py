@@ -2,19 +2,19 @@
 
 from collections.abc import Sequence
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 import numpy as np
 
 from ingest.formats.columns import (
-    EARLIEST_S,
     EXPECTED_NUMBER,
-    LATEST_S,
     READ_ERRORS,
     Decoded,
     Unread,
     column_us,
     explain_time,
+    placeable,
     read_number,
     shown,
 )
@@ -67,31 +67,22 @@ class _Rows:
         self.units: list[str | None] = []
         self.unread: list[Unread] = []
         self.number = 0
-        self.now_s = 0.0
 
     def add(self, sensor_id: str, seconds: float, value: float, unit: str | None) -> None:
-        """Take one resolved reading, or refuse what adding its bases made of it."""
-        if seconds < RELATIVE_BELOW_S:
-            seconds += self.now_s
-        if not EARLIEST_S <= seconds <= LATEST_S:
-            reason = Unread(self.number, RefusalReason.BAD_TIME, explain_time(seconds), EXPECTED_TIME, sensor_id)
-            self.unread.append(reason)
-        elif not np.isfinite(value):
-            found = shown(value)
-            self.unread.append(Unread(self.number, RefusalReason.NOT_A_NUMBER, found, EXPECTED_NUMBER, sensor_id))
-        else:
-            self.message.append(self.number)
-            self.ids.append(sensor_id)
-            self.seconds.append(seconds)
-            self.values.append(value)
-            self.units.append(unit)
+        """Take one resolved record."""
+        self.message.append(self.number)
+        self.ids.append(sensor_id)
+        self.seconds.append(seconds)
+        self.values.append(value)
+        self.units.append(unit)
 
 
-def decode(payloads: Sequence[bytes], received_us: Int64s) -> Decoded:
+def decode(payloads: Sequence[bytes], received_us: Int64s, zone: ZoneInfo | None = None) -> Decoded:
     """Decode payloads into columns. See ``ingest.formats.columns.Decoder``."""
+    del zone  # the times of this format are numbers
     rows = _Rows()
-    for number, (payload, now_us) in enumerate(zip(payloads, received_us.tolist(), strict=True)):
-        rows.number, rows.now_s = number, now_us / 1e6
+    for number, payload in enumerate(payloads):
+        rows.number = number
         before = len(rows.ids) + len(rows.unread)
         try:
             records = _decode(payload)
@@ -101,25 +92,54 @@ def decode(payloads: Sequence[bytes], received_us: Int64s) -> Decoded:
             _resolve(records, number, rows)
         if len(rows.ids) + len(rows.unread) == before:
             rows.unread.append(Unread(number, RefusalReason.UNREADABLE, "no record with a value", EXPECTED))
+    return _columns(rows, received_us)
+
+
+def _columns(rows: _Rows, received_us: Int64s) -> Decoded:
+    """Columns of resolved records, without those of which adding their bases made no time or no number."""
     length = len(rows.ids)
+    message = np.array(rows.message, np.int32)
+    seconds, values = np.array(rows.seconds, np.float64), np.array(rows.values, np.float64)
+    seconds = np.where(seconds < RELATIVE_BELOW_S, seconds + received_us[message] / 1e6, seconds)
+    possible, finite = placeable(seconds), np.isfinite(values)
+    good = possible & finite
+    ids, units = rows.ids, rows.units
+    if not good.all():
+        for row in np.flatnonzero(~good).tolist():
+            rows.unread.append(
+                Unread(
+                    rows.message[row], RefusalReason.NOT_A_NUMBER, shown(rows.values[row]), EXPECTED_NUMBER, ids[row]
+                )
+                if possible[row]
+                else Unread(
+                    rows.message[row],
+                    RefusalReason.BAD_TIME,
+                    explain_time(float(seconds[row])),
+                    EXPECTED_TIME,
+                    ids[row],
+                )
+            )
+        keep = np.flatnonzero(good).tolist()
+        ids, units = [ids[row] for row in keep], [units[row] for row in keep]
+        message, seconds, values, length = message[good], seconds[good], values[good], len(keep)
     return Decoded(
-        message=np.array(rows.message, np.int32),
-        ids=rows.ids,
-        event_us=column_us(np.array(rows.seconds, np.float64)),
-        value=np.array(rows.values, np.float64),
-        units=None if rows.units.count(None) == length else rows.units,
+        message=message,
+        ids=ids,
+        event_us=column_us(seconds),
+        value=values,
+        units=None if units.count(None) == length else units,
         quality=np.zeros(length, np.uint8),
         unread=rows.unread,
     )
 
 
 def _resolve(records: list[Record], number: int, rows: _Rows) -> None:
-    base_name, base_time, base_value = "", 0.0, 0.0
-    base_unit: str | None = None
-    if any(record.bver > VERSION for record in records):
-        version = max(record.bver for record in records)
+    version = max([record.bver for record in records], default=VERSION)
+    if version > VERSION:
         rows.unread.append(_wrong_version(number, version))
         return
+    names, times, values, units = rows.ids, rows.seconds, rows.values, rows.units
+    base_name, base_time, base_value, base_unit = "", 0.0, 0.0, None
     for record in records:
         if record.bn is not None:
             base_name = record.bn
@@ -129,8 +149,11 @@ def _resolve(records: list[Record], number: int, rows: _Rows) -> None:
             base_unit = record.bu
         if record.bv is not None:
             base_value = record.bv
-        unit = base_unit if record.u is None else record.u
-        rows.add(base_name + record.n, base_time + record.t, base_value + record.v, unit)
+        names.append(base_name + record.n)
+        times.append(base_time + record.t)
+        values.append(base_value + record.v)
+        units.append(base_unit if record.u is None else record.u)
+    rows.message += [number] * len(records)
 
 
 def _wrong_version(number: int, version: object) -> Unread:
