@@ -11,13 +11,18 @@ part of the spread. Until a sensor has been seen for a day, its quantity's ordin
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 from scipy.special import log_ndtr  # type: ignore[import-untyped]  # SciPy ships no types
 
 from config.city import City
-from detectors.bank import GAP, NEVER, Column, Columns, Round
+from detectors.bank import GAP, NEVER, Column, Columns, Detector, Round
+from detectors.kinds import Kinds
 from detectors.model import Condition, Verdict
 from detectors.traits import TRAITS
 from ingest.model import Bools, Float64s, Int64s
+
+Int8s = npt.NDArray[np.int8]
+Float32s = npt.NDArray[np.float32]
 
 DAY_US = 86_400_000_000
 MEMORY_S = 86_400.0  # at least; and at least so many readings:
@@ -44,11 +49,12 @@ def learn(location: Float64s, variance: Float64s, residual: Float64s, weight: Fl
     return location + weight * residual, (1 - weight) * (variance + weight * residual * residual)
 
 
-def persist(count: Int64s, direction: Int64s, deviation: Float64s, judged: Bools) -> tuple[Int64s, Int64s]:
+def persist(count: Int8s, direction: Int8s, deviation: Float64s, judged: Bools) -> tuple[Int8s, Int8s]:
     """Count unusual readings up and usual ones down; (count, direction) where 0 <= count <= 2 * PERSISTENCE.
 
     A direction (-1, 1) stands from PERSISTENCE unusual readings on until the count is back at 0. Between FAR and NEAR
-    the count rests. A deviation to the other side begins anew.
+    the count rests. A deviation to the other side begins anew. Where the count is 0 and a reading is not unusual,
+    both stay 0.
     """
     far, near = judged & (np.abs(deviation) >= FAR), np.abs(deviation) < NEAR
     turned = far & (direction != 0) & (np.sign(deviation) != direction)
@@ -56,22 +62,39 @@ def persist(count: Int64s, direction: Int64s, deviation: Float64s, judged: Bools
     count = np.clip(count + far - (judged & near), 0, 2 * PERSISTENCE)
     direction = np.where(count == 0, 0, np.where(turned, 0, direction))
     direction = np.where((count >= PERSISTENCE) & far, np.sign(deviation), direction)
-    return count.astype(np.int64), direction.astype(np.int64)
+    return count.astype(np.int8), direction.astype(np.int8)
 
 
-class Baseline:
+def weights(elapsed: Float64s, rate: Float64s, seen: Float32s, disturbed: Bools) -> Float64s:
+    """What a reading weighs among those before it. rate: memories per interval. disturbed: something stands."""
+    weight = np.maximum(-np.expm1(-elapsed * rate), 1 / (seen + 1))
+    if disturbed.any():
+        weight[disturbed] *= SLOWLY
+    return weight
+
+
+def youth(event_us: Int64s, born_us: Int64s) -> Float64s | None:
+    """The part of its first day that a sensor has not been seen yet, from 1 to 0; None where it is 0 of all."""
+    age_us = event_us - born_us
+    return np.clip(1 - age_us / DAY_US, 0, 1) if (age_us < DAY_US).any() else None
+
+
+class Baseline(Detector):
     """Scores readings against the sensor's own past; what a deviation is taken for is decided by ``unusual``."""
 
     name = "baseline"
     conditions: frozenset[Condition] = frozenset()
 
-    def __init__(self, city: City, memory_s: float = MEMORY_S, grace: int = GRACE, huber: float = HUBER) -> None:
-        traits = [TRAITS.get(sensor.quantity) for sensor in city.sensors]
-        self._judged = np.array([trait is not None for trait in traits], bool)
-        self._floor = np.array([trait.floor if trait else 0.0 for trait in traits])
-        self._swing = np.array([trait.swing if trait else 0.0 for trait in traits])
-        self._abrupt = np.array([trait.abrupt if trait else np.inf for trait in traits])
-        interval = np.array([sensor.interval_s for sensor in city.sensors])
+    def __init__(
+        self, city: City, kinds: Kinds | None = None, memory_s: float = MEMORY_S, grace: int = GRACE,
+        huber: float = HUBER,
+    ) -> None:  # fmt: skip
+        kinds = kinds or Kinds(city)
+        self.judges = kinds.column(kinds.which(lambda quantity: quantity.name in TRAITS))
+        self._floor2 = kinds.traits(lambda trait: trait.floor, 0.0) ** 2
+        self._swing = kinds.traits(lambda trait: trait.swing, 0.0)
+        self._abrupt = kinds.traits(lambda trait: trait.abrupt, np.inf)
+        interval = kinds.interval_s
         self._rate = interval / np.maximum(memory_s, MEMORY_READINGS * interval)  # memories per interval
         self._grace, self._huber = grace, huber
 
@@ -85,51 +108,56 @@ class Baseline:
             "count": Column("i1"),
         }
 
-    def spread(self, state: Columns, sensor: Int64s, event_us: Int64s) -> Float64s:
-        """The standard deviation to be expected: learned, the instrument's own, and the part of a day not seen yet."""
-        youth = np.clip(1 - (event_us - state["born_us"][sensor]) / DAY_US, 0, 1)
-        swing = youth * self._swing[sensor]
-        return np.asarray(np.sqrt(state["variance"][sensor] + self._floor[sensor] ** 2 + swing * swing))
+    def _spreads(self, state: Columns, readings: Round, variance: Float64s) -> tuple[Float64s, Float64s]:
+        """The spread learned with the instrument's own, and that to be expected: with the part of a day not seen."""
+        square = variance + self._floor2[readings.kind]
+        part = youth(readings.event_us, state["born_us"])
+        scale = np.sqrt(square)
+        if part is None:
+            return scale, scale
+        swing = part * self._swing[readings.kind]
+        return scale, np.sqrt(square + swing * swing)
 
     def judge(self, state: Columns, shared: Columns, readings: Round) -> Sequence[Verdict]:
         """See Detector.judge. Writes ``deviation`` and ``own``; opens nothing itself."""
-        rows = np.flatnonzero(self._judged[readings.sensor])
-        if not len(rows):
-            return ()
-        sensor, value, event_us = readings.sensor[rows], readings.value[rows], readings.event_us[rows]
-        seen, location = state["seen"][sensor], state["location"][sensor]
-        fresh = seen == 0
-        if fresh.any():
-            state["born_us"][sensor[fresh]] = event_us[fresh]
-            location = np.where(fresh, value, location)
-        spread = self.spread(state, sensor, event_us)
-        residual = value - location
+        seen, location = state["seen"].copy(), state["location"].copy()
+        if not seen.all():
+            fresh = np.flatnonzero(seen == 0)
+            state["born_us"][fresh] = readings.event_us[fresh]
+            location[fresh] = readings.value[fresh]
+        variance = state["variance"].astype(np.float64)
+        scale, spread = self._spreads(state, readings, variance)
+        residual = readings.value - location
         deviation = residual / spread
         ripe = seen >= self._grace
-        before = state["count"][sensor]
-        count, own = persist(before, shared["own"][sensor], deviation, ripe)
-        self._share(shared, readings, rows, begins=(before == 0) & (count > 0), goes_on=count > 0)
-        state["count"][sensor], shared["own"][sensor] = count, own
-        shared["ripe"][sensor], shared["spread"][sensor] = ripe, spread
-        shared["deviation"][sensor] = np.where(ripe, deviation, 0)
-        weight = -np.expm1(-readings.elapsed[rows] * self._rate[sensor])
-        weight = np.maximum(weight, 1 / (seen + 1))
-        weight *= np.where((own != 0) | (shared["standing"][sensor] > 0), SLOWLY, 1.0)
-        scale = np.sqrt(state["variance"][sensor] + self._floor[sensor] ** 2)
-        clipped = np.clip(residual, -self._huber * scale, self._huber * scale)
-        state["location"][sensor], state["variance"][sensor] = learn(
-            location, state["variance"][sensor], np.where(ripe, clipped, residual), weight
-        )
-        state["seen"][sensor] = np.minimum(seen + 1, 1e6)
+        self._persist(state, shared, readings, deviation, ripe)
+        shared["ripe"][...], shared["spread"][...] = ripe, spread
+        reach = self._huber * scale
+        clipped = np.clip(residual, -reach, reach)
+        if not ripe.all():
+            deviation, clipped = np.where(ripe, deviation, 0), np.where(ripe, clipped, residual)
+        shared["deviation"][...] = deviation
+        disturbed = (shared["own"] != 0) | (shared["standing"] > 0)
+        weight = weights(readings.elapsed, self._rate[readings.kind], seen, disturbed)
+        state["location"][...], state["variance"][...] = learn(location, variance, clipped, weight)
+        state["seen"][...] = np.minimum(seen + 1, 1e6)
         return ()
 
-    def _share(self, shared: Columns, readings: Round, rows: Int64s, *, begins: Bools, goes_on: Bools) -> None:
-        """Note since when a reading deviates, and whether it began with a jump that the world does not make."""
-        sensor = readings.sensor[rows]
-        jumped = np.abs(readings.value[rows] - readings.previous[rows]) >= self._abrupt[sensor]
+    def _persist(self, state: Columns, shared: Columns, readings: Round, deviation: Float64s, ripe: Bools) -> None:
+        """Count what is unusual, since when, and whether it began with a jump that the world does not make."""
+        far = (np.abs(deviation) >= FAR) & ripe
+        rows = np.flatnonzero(far | (state["count"] != 0) | (shared["own"] != 0))
+        if not len(rows):
+            return
+        before = state["count"][rows]
+        count, shared["own"][rows] = persist(before, shared["own"][rows], deviation[rows], ripe[rows])
+        state["count"][rows] = count
+        begins = (before == 0) & (count > 0)
+        jumped = np.abs(readings.value[rows] - readings.previous[rows]) >= self._abrupt[readings.kind[rows]]
         jumped &= ~readings.first[rows] & (readings.elapsed[rows] <= GAP)
-        shared["leapt"][sensor] = np.where(begins, jumped, shared["leapt"][sensor] & goes_on)
-        shared["since_us"][sensor[begins]] = readings.event_us[rows][begins]
+        shared["leapt"][rows] = np.where(begins, jumped, shared["leapt"][rows] & (count > 0))
+        begun = rows[begins]
+        shared["since_us"][readings.sensor[begun]] = readings.event_us[begun]
 
     def standing(self, state: Columns) -> Iterable[tuple[int, Condition]]:
         """See Detector.standing."""

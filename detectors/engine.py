@@ -1,7 +1,7 @@
 """The engine: sole owner of the state of every sensor; runs the bank over each batch of readings."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -9,9 +9,15 @@ import numpy as np
 from config.city import City
 from config.vocabulary import Severity
 from detectors.bank import NEVER, SHARED, Column, Columns, Detector, Round, shown
+from detectors.kinds import Kinds
 from detectors.model import Condition, Nature, Phase, Reason, Verdict
+from detectors.records import Records
 from detectors.registry import bank as default_bank
+from detectors.rounds import rounds
 from ingest.model import Bools, Float64s, Int64s, LivenessChange, Quality, ReadingBatch, Refusal, RefusalReason
+
+BLOCK = 4096
+"""Readings judged in one go: what is touched meanwhile stays in a core's own cache."""
 
 REFUSED_RUN = 3
 """Readings refused in a row, without a good one between, after which it is said."""
@@ -23,17 +29,32 @@ DEVICE_REFUSALS = frozenset({RefusalReason.OUT_OF_RANGE, RefusalReason.NOT_A_NUM
 """Refusals that speak of the device: the detectors must know of them."""
 
 _OWN = {
-    "silent": Column("?"),
-    "refused": Column("u1"),  # impossible readings in a row
-    "refused_us": Column("i8", NEVER),  # receive time of the first of them
-    "out_of_range": Column("?"),
-    "good": Column("u1"),  # good readings in a row while it stands
-    "open": Column("u2"),  # a bit per standing condition
-    "fault": Column("u2"),  # a bit per standing condition that speaks against the sensor
-    "told_us": Column("i8", NEVER),  # event time of the latest verdict about its values
+    "silent": Column("?", rare=True),
+    "refused": Column("u1", seen=True),  # impossible readings in a row
+    "refused_us": Column("i8", NEVER, rare=True),  # receive time of the first of them
+    "out_of_range": Column("?", seen=True),
+    "good": Column("u1", rare=True),  # good readings in a row while it stands
+    "open": Column("u2", rare=True),  # a bit per standing condition
+    "fault": Column("u2", rare=True),  # a bit per standing condition that speaks against the sensor
+    "told_us": Column("i8", NEVER, rare=True),  # event time of the latest verdict about its values
 }
 _BIT = {condition: 1 << place for place, condition in enumerate(Condition)}
 _ALWAYS_FAULT = frozenset(Condition) - {Condition.HIGH, Condition.LOW, Condition.UNUSUAL}
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """The readings of a round, with the time and value of the one before."""
+
+    sensor: Int64s
+    event_us: Int64s
+    value: Float64s
+    previous_us: Int64s
+    previous: Float64s
+
+
+def _by_sensor(verdict: Verdict) -> int:
+    return verdict.sensor
 
 
 class Engine:
@@ -45,27 +66,27 @@ class Engine:
     def __init__(self, city: City, bank: Sequence[Detector] | None = None) -> None:
         self.city = city
         self.bank = tuple(default_bank(city) if bank is None else bank)
-        count = len(city.sensors)
-        self.shared: Columns = {name: column.fresh(count) for name, column in SHARED.items()}
-        self.own: Columns = {name: column.fresh(count) for name, column in _OWN.items()}
-        self.states: list[Columns] = [
-            {name: column.fresh(count) for name, column in detector.columns().items()} for detector in self.bank
-        ]
-        self._interval_us = np.array([sensor.interval_s for sensor in city.sensors]) * 1e6
+        kinds = Kinds(city)
+        self._kind, self._interval_us = kinds.of, kinds.interval_s * 1e6
+        owners = [("shared", SHARED), ("engine", _OWN)]
+        owners += [(detector.name, detector.columns()) for detector in self.bank]
+        self._records = Records(len(city.sensors), owners)
+        self.shared, self.own, *self.states = self._records.tables.values()
+        self._judged = np.zeros(len(city.sensors), np.uint32)  # a bit per detector
+        for place, detector in enumerate(self.bank):
+            self._judged |= detector.judges.astype(np.uint32) << place
+        classes, which = np.unique(self._judged, return_inverse=True)
+        self._class, self._judged_by = which.astype(np.uint8 if len(classes) <= 256 else np.uint32), classes
         self._orphans: dict[int, set[Condition]] = {}
 
     def tables(self) -> Iterator[tuple[str, Columns]]:
         """All state by the name of its owner: ``shared``, ``engine``, and each detector's own."""
-        yield "shared", self.shared
-        yield "engine", self.own
-        for detector, state in zip(self.bank, self.states, strict=True):
-            yield detector.name, state
+        yield from self._records.tables.items()
 
     @property
     def bytes_per_sensor(self) -> float:
         """What the state of one sensor takes in memory."""
-        size = sum(column.nbytes for _, columns in self.tables() for column in columns.values())
-        return size / max(1, len(self.city.sensors))
+        return sum(memory.nbytes for memory in self._records.memories()) / max(1, len(self.city.sensors))
 
     def process(self, batch: ReadingBatch, now_us: int) -> list[Verdict]:
         """What began, changed or ended with these readings, in order of judgement.
@@ -74,45 +95,78 @@ class Engine:
         is not newer than the sensor's last is left out. now_us: the decision time; no judgement depends on it.
         """
         verdicts: list[Verdict] = []
-        for sensor, event_us, value in self._rounds(batch):
+        for sensor, event_us, value in rounds(batch):
             verdicts += self._judge(sensor, event_us, value, now_us)
         return verdicts
 
-    def _rounds(self, batch: ReadingBatch) -> Iterator[tuple[Int64s, Int64s, Float64s]]:
-        """(sensor, event_us, value) of the good readings, split so that each sensor occurs once in a round."""
-        good = np.flatnonzero(batch.quality == Quality.GOOD)
-        if not len(good):
-            return
-        order = good[np.lexsort((batch.event_us[good], batch.sensor[good]))]
-        sensor = batch.sensor[order].astype(np.int64)
-        event_us, value = batch.event_us[order], batch.value[order]
-        starts = np.flatnonzero(np.r_[True, sensor[1:] != sensor[:-1]])
-        if len(starts) == len(sensor):
-            yield sensor, event_us, value
-            return
-        nth = np.arange(len(sensor)) - np.repeat(starts, np.diff(np.r_[starts, len(sensor)]))
-        by_round = np.argsort(nth, kind="stable")
-        for rows in np.split(by_round, np.cumsum(np.bincount(nth))[:-1]):
-            yield sensor[rows], event_us[rows], value[rows]
-
     def _judge(self, sensor: Int64s, event_us: Int64s, value: Float64s, now_us: int) -> list[Verdict]:
-        previous_us = self.shared["last_us"][sensor]
-        newer = event_us > previous_us
+        """One round. First everybody's new reading is known, then each judges, then those who look at all."""
+        newer = event_us > self.shared["last_us"][sensor]
         if not newer.all():
-            sensor, event_us, value, previous_us = sensor[newer], event_us[newer], value[newer], previous_us[newer]
+            sensor, event_us, value = sensor[newer], event_us[newer], value[newer]
+        if len(sensor) > BLOCK:  # blocks of sensors that the same detectors judge need no sifting
+            order = np.argsort(self._class[sensor], kind="stable")
+            sensor, event_us, value = sensor[order], event_us[order], value[order]
         if not len(sensor):
             return []
-        first = previous_us == NEVER
-        elapsed = np.where(first, 0.0, (event_us - previous_us) / self._interval_us[sensor])
-        readings = Round(sensor, event_us, value, first, previous_us, self.shared["last"][sensor], elapsed)
-        self.shared["last_us"][sensor] = event_us
-        self.shared["last"][sensor] = value
-        verdicts = self._recovered(readings, now_us)
-        for detector, state in zip(self.bank, self.states, strict=True):
-            found = [self._in_order(verdict) for verdict in detector.judge(state, self.shared, readings)]
-            self._note(found)
-            verdicts += found
+        turn = _Turn(sensor, event_us, value, self.shared["last_us"][sensor], self.shared["last"][sensor])
+        self.shared["last_us"][sensor], self.shared["last"][sensor] = event_us, value
+        verdicts = self._recovered(turn, now_us)
+        found: list[list[Verdict]] = [[] for _ in self.bank]
+        left: list[list[Int64s]] = [[] for _ in self.bank]
+        for begin in range(0, len(sensor), BLOCK):
+            self._judge_block(turn, slice(begin, begin + BLOCK), found, left)
+        for place, detector in enumerate(self.bank):
+            if any(map(len, left[place])):
+                self._judge_late(detector, turn, np.concatenate(left[place]), found[place])
+            told = [self._in_order(verdict) for verdict in sorted(found[place], key=_by_sensor)]
+            self._note(told)
+            verdicts += told
         return verdicts
+
+    def _judge_block(self, turn: "_Turn", rows: slice, found: list[list[Verdict]], left: list[list[Int64s]]) -> None:
+        """What the detectors say of some readings, and which of them are left for when all have been judged."""
+        readings = self._round(turn, rows)
+        part = self._records.take(readings.sensor)
+        classes = self._class[readings.sensor]
+        alike = bool((classes == classes[0]).all())
+        judged = self._judged_by[classes[:1] if alike else classes]
+        for place, detector in enumerate(self.bank):
+            mine = (judged & (1 << place)) > 0
+            if alike and mine[0]:
+                some, some_part = readings, part
+            elif mine.any():
+                chosen = np.flatnonzero(mine)
+                some, some_part = readings.some(chosen), part.some(chosen)
+            else:
+                continue
+            state, shared = some_part.columns[detector.name], some_part.columns["shared"]
+            mask = detector.concerns(state, shared)
+            if mask is not None:
+                concerned = np.flatnonzero(mask)
+                left[place].append((concerned if some is readings else chosen[concerned]) + rows.start)
+                continue
+            found[place] += detector.judge(state, shared, some)
+            if some is not readings:
+                part.put(chosen, some_part)
+        self._records.put(readings.sensor, part)
+
+    def _judge_late(self, detector: Detector, turn: "_Turn", rows: Int64s, found: list[Verdict]) -> None:
+        readings = self._round(turn, rows)
+        part = self._records.take(readings.sensor)
+        found += detector.judge(part.columns[detector.name], part.columns["shared"], readings)
+        self._records.put(readings.sensor, part)
+
+    def _round(self, turn: "_Turn", rows: slice | Int64s) -> Round:
+        sensor, event_us, previous_us = turn.sensor[rows], turn.event_us[rows], turn.previous_us[rows]
+        kind = self._kind[sensor].astype(np.int64)
+        first = previous_us == NEVER
+        elapsed = (event_us - previous_us) / self._interval_us[kind]
+        if first.any():
+            elapsed[first] = 0.0
+        others = self._records.faces
+        value, previous = turn.value[rows], turn.previous[rows]
+        return Round(sensor, kind, event_us, value, first, previous_us, previous, elapsed, others)
 
     def _in_order(self, verdict: Verdict) -> Verdict:
         """A verdict that is not older than what was told of the sensor before: its clock may have been put back."""
@@ -134,7 +188,7 @@ class Engine:
             last_us = int(self.shared["last_us"][sensor])
             if last_us == NEVER or not len(times) or times.min() > last_us:
                 continue
-            moved_us = int(times.min()) - round(float(self._interval_us[sensor])) - last_us
+            moved_us = int(times.min()) - round(float(self._interval_us[self._kind[sensor]])) - last_us
             for name, columns in self.tables():
                 for column in columns.values() if name != "engine" else ():
                     if column.dtype == np.int64:
@@ -156,11 +210,11 @@ class Engine:
             self.own[column][sensor] = bits
             self.shared[count][sensor] = bits.bit_count()
 
-    def _recovered(self, readings: Round, now_us: int) -> list[Verdict]:
+    def _recovered(self, turn: "_Turn", now_us: int) -> list[Verdict]:
         """End what good readings alone can end."""
-        sensor = readings.sensor
-        self.own["refused"][sensor] = 0
-        verdicts = []
+        sensor, verdicts = turn.sensor, []
+        if (refused := self.own["refused"][sensor]).any():
+            self.own["refused"][sensor[refused > 0]] = 0
         bad = np.flatnonzero(self.own["out_of_range"][sensor])
         if len(bad):
             self.own["good"][sensor[bad]] += 1
@@ -170,19 +224,20 @@ class Engine:
                 begun_us = int(self.own["refused_us"][sensor[row]])
                 least_us = now_us if begun_us == NEVER else begun_us
                 verdicts.append(
-                    self._over(readings, int(row), Condition.OUT_OF_RANGE, "reason.out_of_range.cleared", least_us)
+                    self._over(turn, int(row), Condition.OUT_OF_RANGE, "reason.out_of_range.cleared", least_us)
                 )
         if self._orphans:
             for row in np.flatnonzero(np.isin(sensor, list(self._orphans))):
                 held = sorted(self._orphans.pop(int(sensor[row])))
-                verdicts += [self._over(readings, int(row), condition, "reason.unjudged") for condition in held]
+                verdicts += [self._over(turn, int(row), condition, "reason.unjudged") for condition in held]
+        verdicts.sort(key=_by_sensor)
         self._note(verdicts)
         return verdicts
 
-    def _over(self, readings: Round, row: int, condition: Condition, key: str, least_us: int = NEVER) -> Verdict:
-        sensor, at_us = int(readings.sensor[row]), max(least_us, int(readings.event_us[row]))
+    def _over(self, turn: "_Turn", row: int, condition: Condition, key: str, least_us: int = NEVER) -> Verdict:
+        sensor, at_us = int(turn.sensor[row]), max(least_us, int(turn.event_us[row]))
         return self._fault(
-            sensor, condition, Phase.CLEARED, value=float(readings.value[row]), since_us=at_us, at_us=at_us, key=key
+            sensor, condition, Phase.CLEARED, value=float(turn.value[row]), since_us=at_us, at_us=at_us, key=key
         )
 
     def liveness(self, changes: Sequence[LivenessChange], now_us: int) -> list[Verdict]:

@@ -10,7 +10,8 @@ import numpy as np
 
 from config.city import City
 from config.vocabulary import Severity
-from detectors.bank import GAP, Column, Columns, Round, shown, shown_unit
+from detectors.bank import GAP, Column, Columns, Detector, Round, chosen, shown, shown_unit
+from detectors.kinds import Kinds
 from detectors.model import Condition, Nature, Phase, Reason, Verdict
 from detectors.traits import TRAITS
 from ingest.model import Bools, Float64s, Int64s
@@ -25,21 +26,18 @@ FORGET = 1 / 100  # share of the count of spikes forgotten with every reading
 OFTEN, SELDOM = 2.5, 0.7  # counts at which SPIKING begins and ends
 
 
-class Faults:
+class Faults(Detector):
     """Finds spiking and noisy sensors."""
 
     name = "faults"
     conditions = frozenset({Condition.SPIKING, Condition.NOISY})
 
-    def __init__(self, city: City) -> None:
+    def __init__(self, city: City, kinds: Kinds | None = None) -> None:
+        kinds = kinds or Kinds(city)
         self._city = city
-        judged = []
-        floor = np.ones(len(city.sensors))
-        for sensor in city.sensors:
-            trait, quantity = TRAITS.get(sensor.quantity), sensor.measures
-            judged.append(trait is not None and not quantity.steps and not quantity.life_safety)
-            floor[sensor.index] = trait.floor / 2 if trait else 1.0
-        self._judged, self._floor = np.array(judged, bool), floor
+        judged = kinds.which(lambda q: q.name in TRAITS and not q.steps and not q.life_safety)
+        self.judges = kinds.column(judged)
+        self._kind, self._floor = kinds.of, kinds.traits(lambda trait: trait.floor / 2, 1.0)
 
     def columns(self) -> Mapping[str, Column]:
         """See Detector.columns."""
@@ -56,45 +54,66 @@ class Faults:
     def judge(self, state: Columns, shared: Columns, readings: Round) -> Sequence[Verdict]:
         """See Detector.judge."""
         del shared
-        rows = np.flatnonzero(self._judged[readings.sensor] & ~readings.first & (readings.elapsed <= GAP))
-        if not len(rows):
-            return ()
-        sensor, value, previous = readings.sensor[rows], readings.value[rows], readings.previous[rows]
-        seen, usual = state["seen"][sensor], state["usual"][sensor].astype(float)
+        rows = chosen(~readings.first & (readings.elapsed <= GAP))
+        if isinstance(rows, np.ndarray):
+            if not len(rows):
+                return ()
+            readings = readings.some(rows)
+        value, previous = readings.value, readings.previous
+        seen, usual = state["seen"][rows].copy(), state["usual"][rows].astype(np.float64)
         ready = seen >= GRACE
-        scale = np.maximum(usual, self._floor[sensor])
+        scale = np.maximum(usual, self._floor[readings.kind])
         change = np.abs(value - previous)
-        # away and back: the previous reading lies on one side of both its neighbours, which agree with one another
-        before = np.where(seen > 0, state["before"][sensor], previous)
-        away, apart = np.minimum(np.abs(previous - before), change), np.abs(value - before)
-        spike = ready & ((previous - before) * (previous - value) > 0) & (away > SPIKE * scale) & (apart < 0.2 * away)
-        spikes = np.minimum(state["spikes"][sensor] * (1 - FORGET) + spike, 2 * OFTEN)
-        clipped = np.minimum(change, CLIP * scale)
-        present = state["present"][sensor] + FAST * (clipped - state["present"][sensor])
-        noisy, spiking = state["noisy"][sensor], state["spiking"][sensor]
-        now_spiking = np.where(spiking, spikes > SELDOM, spikes >= OFTEN)
+        spike = self._spikes(state, rows, readings, change=change, far=SPIKE * scale, ready=ready)
+        spikes = np.minimum(state["spikes"][rows] * (1 - FORGET) + spike, 2 * OFTEN)
+        before = state["present"][rows].astype(np.float64)
+        present = before + FAST * (np.minimum(change, CLIP * scale) - before)
         ratio = present / scale
-        now_noisy = np.where(noisy, ~ready | (ratio > TAME), ready & (ratio >= WILD) & ~now_spiking)
+        noisy, spiking = state["noisy"][rows].copy(), state["spiking"][rows].copy()
+        # Of all others neither stands and neither begins.
+        odd = np.flatnonzero(noisy | spiking | (spikes >= OFTEN) | (ratio >= WILD))
+        now_spiking, now_noisy = spiking.copy(), noisy.copy()
+        now_spiking[odd] = np.where(spiking[odd], spikes[odd] > SELDOM, spikes[odd] >= OFTEN)
+        calm, known = ~now_spiking[odd], ready[odd]
+        now_noisy[odd] = np.where(noisy[odd], ~known | (ratio[odd] > TAME), known & (ratio[odd] >= WILD) & calm)
         # While nothing is known of the sensor everything teaches, or what was adopted could never be seen to end.
-        settled = np.where(now_noisy | now_spiking | spike, SLOW / 10, np.maximum(SLOW, 1 / (seen + 1.0)))
-        weight = np.where(ready, settled, 1 / (seen + 1.0))
-        state["usual"][sensor] = usual + weight * (np.minimum(change, np.where(ready, 4 * scale, np.inf)) - usual)
-        state["present"][sensor], state["seen"][sensor] = present, np.minimum(seen + 1, 1_000_000)
-        state["before"][sensor], state["spikes"][sensor] = previous, spikes
-        state["spiking"][sensor], state["noisy"][sensor] = now_spiking, now_noisy
+        weight = np.maximum(SLOW, 1 / (seen + 1.0))
+        weight[ready & (now_noisy | now_spiking | spike)] = SLOW / 10
+        taught = np.minimum(change, 4 * scale if ready.all() else np.where(ready, 4 * scale, np.inf))
+        state["usual"][rows] = usual + weight * (taught - usual)
+        state["present"][rows], state["seen"][rows] = present, np.minimum(seen + 1, 1_000_000)
+        state["before"][rows], state["spikes"][rows] = previous, spikes
+        if not len(odd):
+            return ()
+        state["spiking"][rows], state["noisy"][rows] = now_spiking, now_noisy
         verdicts = []
         for condition, was, now in ((Condition.SPIKING, spiking, now_spiking), (Condition.NOISY, noisy, now_noisy)):
-            verdicts += self._verdicts(condition, was, now, readings, rows, scale=scale, ratio=ratio)
+            verdicts += self._verdicts(condition, was, now, readings, scale=scale, ratio=ratio)
         return verdicts
 
+    @staticmethod
+    def _spikes(
+        state: Columns, rows: slice | Int64s, readings: Round, *, change: Float64s, far: Float64s, ready: Bools
+    ) -> Bools:
+        """Away and back: the previous reading lies on one side of both its neighbours, which agree with one another."""
+        value, previous = readings.value, readings.previous
+        before = state["before"][rows]
+        spike = ready & (change > far)  # ready: a reading before the previous one is known
+        some = np.flatnonzero(spike)
+        if len(some):
+            value, previous, before = value[some], previous[some], before[some]
+            away, apart = np.minimum(np.abs(previous - before), change[some]), np.abs(value - before)
+            back = (previous - before) * (previous - value) > 0
+            spike[some] = back & (away > far[some]) & (apart < 0.2 * away)
+        return spike
+
     def _verdicts(
-        self, condition: Condition, was: Bools, now: Bools, readings: Round, rows: Int64s, *, scale: Float64s,
-        ratio: Float64s,
+        self, condition: Condition, was: Bools, now: Bools, readings: Round, *, scale: Float64s, ratio: Float64s,
     ) -> list[Verdict]:  # fmt: skip
         verdicts = []
         for i in np.flatnonzero(was != now):
-            sensor, begins = int(readings.sensor[rows[i]]), bool(now[i])
-            value, other = float(readings.value[rows[i]]), float(readings.previous[rows[i]])
+            sensor, begins = int(readings.sensor[i]), bool(now[i])
+            value, other = float(readings.value[i]), float(readings.previous[i])
             if condition is Condition.SPIKING and begins:
                 value, other = other, value  # the spike is the reading before the way back
             reach, times = SPIKE * float(scale[i]), float(ratio[i])
@@ -113,8 +132,8 @@ class Faults:
                     value=value,
                     expected_low=other - reach,
                     expected_high=other + reach,
-                    since_us=int((readings.previous_us if begins else readings.event_us)[rows[i]]),
-                    at_us=int(readings.event_us[rows[i]]),
+                    since_us=int((readings.previous_us if begins else readings.event_us)[i]),
+                    at_us=int(readings.event_us[i]),
                     detector=self.name,
                     reason=Reason(f"reason.{condition}.{'raised' if begins else 'cleared'}", params),
                 )
@@ -129,11 +148,11 @@ class Faults:
 
     def adopt(self, state: Columns, sensor: int, condition: Condition) -> bool:
         """See Detector.adopt. It ends when scatter or count of spikes is small and enough was seen to know that."""
-        if condition not in self.conditions or not self._judged[sensor]:
+        if condition not in self.conditions or not self.judges[sensor]:
             return False
         state[condition.value][sensor] = True
         if condition is Condition.SPIKING:
             state["spikes"][sensor] = max(float(state["spikes"][sensor]), SELDOM * 1.5)
         else:
-            state["present"][sensor] = (WILD + TAME) / 2 * self._floor[sensor]
+            state["present"][sensor] = (WILD + TAME) / 2 * self._floor[self._kind[sensor]]
         return True

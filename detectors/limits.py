@@ -16,7 +16,8 @@ import numpy.typing as npt
 from config.city import City
 from config.limits import Limit, Side
 from config.vocabulary import Severity
-from detectors.bank import GAP, NEVER, Column, Columns, Round, shown, shown_unit
+from detectors.bank import GAP, NEVER, Column, Columns, Detector, Round, shown, shown_unit
+from detectors.kinds import Kinds
 from detectors.model import Condition, Nature, Phase, Reason, Verdict
 from ingest.model import Bools, Float64s, Int64s
 
@@ -43,11 +44,16 @@ class _Ladder:
 
 def _ladder(city: City, side: Side, sign: float) -> _Ladder:
     known: dict[tuple[Limit, ...], int] = {(): 0}
-    row = np.zeros(len(city.sensors), np.int32)
-    for sensor in city.sensors:
-        own = [limit for limit in city.limits.of(sensor.id, sensor.quantity) if limit.side is side]
-        steps = tuple(sorted(own, key=lambda limit: -limit.severity))
-        row[sensor.index] = known.setdefault(steps, len(known))
+
+    def number(limits: Iterable[Limit]) -> int:
+        own = [limit for limit in limits if limit.side is side]
+        return known.setdefault(tuple(sorted(own, key=lambda limit: -limit.severity)), len(known))
+
+    by_quantity = city.limits.by_quantity
+    row = city.columns.quantity.each(lambda quantity: number(by_quantity.get(quantity, ())), np.int32)
+    for sensor_id, limits in city.limits.by_sensor.items():
+        if sensor_id in city.sensor_index:
+            row[city.sensor_index[sensor_id]] = number(limits)
     width = max(1, *(len(steps) for steps in known))
     threshold, clear = np.full((2, len(known), width), np.inf)
     hold_us = np.zeros((len(known), width), np.int64)
@@ -59,38 +65,47 @@ def _ladder(city: City, side: Side, sign: float) -> _Ladder:
     return _Ladder(sign, row, tuple(known), threshold, clear, hold_us, threshold.min(axis=1))
 
 
-class Limits:
+class Limits(Detector):
     """Judges readings against ``city.limits``."""
 
     name = "limits"
     conditions = frozenset({Condition.HIGH, Condition.LOW})
 
-    def __init__(self, city: City) -> None:
+    def __init__(self, city: City, kinds: Kinds | None = None) -> None:
+        kinds = kinds or Kinds(city)
         self._city = city
+        self.judges = np.ones(len(city.sensors), bool)
         self._ladders = {condition: _ladder(city, side, sign) for side, condition, sign in _SIDES}
-        self._life = np.array([sensor.measures.life_safety for sensor in city.sensors], bool)
+        high, low = self._ladders.values()
+        # Nearly all readings lie between the mildest steps of both sides: one look at a small table says so.
+        pair, which = np.unique(np.column_stack((high.row, low.row)), axis=0, return_inverse=True)
+        self._between = which.reshape(-1).astype(np.uint16 if len(pair) <= 65536 else np.int32)
+        self._least, self._most = -low.least[pair[:, 1]], high.least[pair[:, 0]]
+        self._life = kinds.which(lambda quantity: quantity.life_safety)
         # A lonely jump may speak against the sensor only where neighbours see the same field and no life hangs on it.
-        self._doubtable = np.array([s.measures.shared and not s.measures.life_safety for s in city.sensors], bool)
+        self._doubtable = kinds.which(lambda quantity: quantity.shared and not quantity.life_safety)
 
     def columns(self) -> Mapping[str, Column]:
         """Per side: the step that stands (0 none), since when each step is passed, and what it is taken for."""
         columns = {}
         for condition, ladder in self._ladders.items():
-            columns[f"{condition}_step"] = Column("u1")
+            columns[f"{condition}_step"] = Column("u1", rare=True)
             columns[f"{condition}_watched"] = Column("?")
-            columns[f"{condition}_doubted"] = Column("?")
-            columns[f"{condition}_since_us"] = Column("i8", NEVER)
-            columns[f"{condition}_over_us"] = Column("i8", NEVER, max(2, ladder.threshold.shape[1]))
+            columns[f"{condition}_doubted"] = Column("?", rare=True)
+            columns[f"{condition}_since_us"] = Column("i8", NEVER, rare=True)
+            columns[f"{condition}_over_us"] = Column("i8", NEVER, max(2, ladder.threshold.shape[1]), rare=True)
         return columns
 
     def judge(self, state: Columns, shared: Columns, readings: Round) -> Sequence[Verdict]:
         """See Detector.judge."""
         verdicts: list[Verdict] = []
+        between = self._between[readings.sensor]
         for condition, ladder in self._ladders.items():
-            profile = ladder.row[readings.sensor]
-            over = ladder.sign * readings.value >= ladder.least[profile]
-            rows = np.flatnonzero(over | state[f"{condition}_watched"][readings.sensor])
-            if len(rows):
+            high = condition is Condition.HIGH
+            over = readings.value >= self._most[between] if high else readings.value <= self._least[between]
+            over |= state[f"{condition}_watched"]
+            if over.any():
+                rows = np.flatnonzero(over)
                 verdicts += self._step(condition, ladder, state=state, shared=shared, readings=readings, rows=rows)
         return verdicts
 
@@ -110,7 +125,7 @@ class Limits:
         over = value[:, None] >= ladder.threshold[profile]
         over_us = state[f"{condition}_over_us"][sensor, :width]
         previous = ladder.sign * readings.previous[rows, None]
-        bridged = self._life[sensor, None] & over & (previous >= ladder.threshold[profile])
+        bridged = self._life[readings.kind[rows], None] & over & (previous >= ladder.threshold[profile])
         gap = (readings.elapsed[rows, None] > GAP) & ~bridged | readings.first[rows, None]
         ended = gap | (value[:, None] <= ladder.clear[profile])
         over_us = np.where(over & (ended | (over_us == NEVER)), event_us[:, None], np.where(ended, NEVER, over_us))
@@ -122,7 +137,8 @@ class Limits:
         now[profile == 0] = 0
         adopted = (before == _ADOPTED) & (now > 0)
         doubted_before = state[f"{condition}_doubted"][sensor]
-        doubted = self._doubts(shared, sensor, doubted_before, begins=(before == 0) | (before == _ADOPTED)) & (now > 0)
+        begins = (before == 0) | (before == _ADOPTED)
+        doubted = self._doubts(shared, readings, rows, doubted_before, begins=begins) & (now > 0)
         since = state[f"{condition}_since_us"][sensor]
         began = np.where(over_us != NEVER, over_us, np.iinfo(np.int64).max).min(axis=1)
         since = np.where((before == 0) & (now > 0), began, since)
@@ -130,7 +146,7 @@ class Limits:
         state[f"{condition}_over_us"][sensor, :width] = over_us
         state[f"{condition}_step"][sensor] = now
         state[f"{condition}_doubted"][sensor] = doubted
-        state[f"{condition}_watched"][sensor] = (over_us != NEVER).any(axis=1) | (now > 0)
+        state[f"{condition}_watched"][rows] = (over_us != NEVER).any(axis=1) | (now > 0)
         state[f"{condition}_since_us"][sensor] = np.where(now > 0, since, NEVER)
         changed = np.flatnonzero((now != before) | ((now > 0) & (doubted != doubted_before)) | adopted)
         return [
@@ -141,15 +157,15 @@ class Limits:
             for i in changed
         ]  # fmt: skip
 
-    def _doubts(self, shared: Columns, sensor: Int64s, doubted: Bools, *, begins: Bools) -> Bools:
+    def _doubts(self, shared: Columns, readings: Round, rows: Int64s, doubted: Bools, *, begins: Bools) -> Bools:
         """Whether a passed limit speaks against the sensor.
 
         At the beginning only on strong evidence: it jumped as the world does not, and calm neighbours contradict it.
         Later the doubt ends when the neighbours follow.
         """
-        apart = shared["apart"][sensor] != 0
-        evidence = self._doubtable[sensor] & apart & shared["abrupt"][sensor]
-        return np.asarray(np.where(begins, evidence, doubted & (apart | (shared["own"][sensor] == 0))))
+        apart = shared["apart"][rows] != 0
+        evidence = self._doubtable[readings.kind[rows]] & apart & shared["abrupt"][rows]
+        return np.asarray(np.where(begins, evidence, doubted & (apart | (shared["own"][rows] == 0))))
 
     def _verdict(
         self, condition: Condition, ladder: _Ladder, sensor: int, *, before: int, now: int, doubted: bool,

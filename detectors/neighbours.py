@@ -13,11 +13,13 @@ import numpy.typing as npt
 from scipy.spatial import cKDTree  # type: ignore[import-untyped]  # SciPy ships no types
 
 from config.city import City
-from detectors.bank import GAP, NEVER, Column, Columns, Round
-from detectors.baseline import DAY_US, GRACE, HUBER, MEMORY_READINGS, MEMORY_S, SLOWLY, learn, persist
+from config.quantities import QUANTITIES
+from detectors.bank import GAP, NEVER, Column, Columns, Detector, Round, chosen
+from detectors.baseline import FAR, GRACE, HUBER, MEMORY_READINGS, MEMORY_S, Int8s, learn, persist, weights, youth
+from detectors.kinds import Kinds
 from detectors.model import Condition, Verdict
 from detectors.traits import TRAITS
-from ingest.model import Bools, Float64s, Int64s
+from ingest.model import Bools, Float64s, Int32s, Int64s
 
 MOST = 8  # neighbours asked
 LEAST = 2  # fresh neighbours without which nothing is said
@@ -31,80 +33,118 @@ def neighbour_table(city: City) -> npt.NDArray[np.int32]:
     Distances are taken on a local plane, good to a percent over a city. Sensors of the same device are no
     neighbours of one another.
     """
-    table = np.full((len(city.sensors), MOST), -1, np.int32)
-    groups: dict[str, list[int]] = {}
-    for sensor in city.sensors:
-        if sensor.measures.shared and sensor.quantity in TRAITS:
-            groups.setdefault(sensor.quantity, []).append(sensor.index)
-    for quantity, members in groups.items():
-        index = np.array(members)
-        lat = np.array([city.sensors[i].lat for i in members])
-        lon = np.array([city.sensors[i].lon for i in members])
-        flat = np.column_stack((lon * np.cos(np.radians(lat.mean())), lat)) * METRES_PER_DEGREE
-        asked = min(len(members), MOST + 4)
-        far, near = cKDTree(flat).query(flat, k=asked, distance_upper_bound=TRAITS[quantity].reach_m)
-        far, near = far.reshape(len(members), asked), near.reshape(len(members), asked)
-        for row, own in enumerate(members):
-            device = city.sensors[own].device
-            found = [int(index[j]) for j, d in zip(near[row], far[row], strict=True) if np.isfinite(d)]
-            kept = [i for i in found if i != own and city.sensors[i].device != device][:MOST]
-            table[own, : len(kept)] = kept
+    columns = city.columns
+    table = np.full((len(columns), MOST), -1, np.int32)
+    for code, quantity in enumerate(columns.quantity.names):
+        if not QUANTITIES[quantity].shared or quantity not in TRAITS:
+            continue
+        members = np.flatnonzero(columns.quantity.code == code)
+        if len(members):
+            lon, lat = columns.lon[members], columns.lat[members]
+            flat = np.column_stack((lon * np.cos(np.radians(lat.mean())), lat)) * METRES_PER_DEGREE
+            near = _nearest(flat, columns.device.code[members], TRAITS[quantity].reach_m)
+            table[members] = np.where(near < 0, -1, members[near])
     return table
+
+
+def _nearest(flat: Float64s, device: Int32s, reach_m: float) -> Int64s:
+    """(places, MOST) rows of the nearest places of other devices, nearest first, -1 where there are fewer."""
+    count, asked = len(flat), min(len(flat), MOST + 4)
+    tree = cKDTree(flat)
+    order = tree.indices  # places that lie together are asked for together
+    near = np.empty((count, asked), np.int64)
+    near[order] = tree.query(flat[order], k=asked, distance_upper_bound=reach_m, workers=-1)[1].reshape(count, asked)
+    kept = near < count
+    kept &= device[np.minimum(near, count - 1)] != device[:, None]
+    place = np.cumsum(kept, axis=1)
+    kept &= place <= MOST
+    answer = np.full((count, MOST), -1, np.int64)
+    row, _ = np.nonzero(kept)
+    answer[row, place[kept] - 1] = near[kept]
+    return answer
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
     """What the neighbours of some sensors show. One row per sensor asked for.
 
-    index: (rows, MOST) their indices; fresh: (rows, MOST) which of them spoke lately and are not known to be broken.
+    index: (rows, MOST) their indices. fresh: (rows, MOST) which of them spoke lately and are not known to be broken.
+    records: (rows, MOST) what may be seen of them.
     """
 
     index: npt.NDArray[np.int32]
     fresh: Bools
+    records: npt.NDArray[np.void]
 
     @property
     def count(self) -> Int64s:
         """Fresh neighbours of each sensor."""
         return np.asarray(self.fresh.sum(axis=1))
 
+    def some(self, rows: Int64s) -> "Look":
+        """Some of the rows."""
+        return Look(self.index[rows], self.fresh[rows], self.records[rows])
+
     def of(self, row: int) -> tuple[int, ...]:
         """The fresh neighbours of one sensor asked for."""
         return tuple(int(i) for i in self.index[row][self.fresh[row]])
 
 
+def _differences(look: Look, count: Int64s, value: Float64s, usual: Float64s) -> tuple[Float64s, Float64s]:
+    """The neighbours' middle value, and the difference to it beyond the usual one.
+
+    Of two middle values the one that speaks less against the sensor counts, so that one broken neighbour of two
+    cannot accuse a sound sensor.
+    """
+    ordered = np.sort(np.where(look.fresh, look.records["shared/last"], np.inf), axis=1).ravel()
+    row = np.arange(0, MOST * len(count), MOST)
+    low, high = ordered[row + (count - 1) // 2], ordered[row + count // 2]
+    from_high, from_low = value - high - usual, value - low - usual
+    kinder = np.where(from_high > 0, from_high, np.where(from_low < 0, from_low, 0.0))
+    return (low + high) / 2, kinder
+
+
 class Neighbourhood:
     """Who is whose neighbour in a city."""
 
-    def __init__(self, city: City) -> None:
+    def __init__(self, city: City, kinds: Kinds | None = None) -> None:
+        kinds = kinds or Kinds(city)
         self.table = neighbour_table(city)
-        interval = np.array([sensor.interval_s for sensor in city.sensors])
-        self._stale_us = np.round(GAP * interval * 1e6).astype(np.int64)
+        self._stale_us = np.round(GAP * kinds.interval_s * 1e6).astype(np.int64)
+        self._kind = kinds.of
+        patience = self._stale_us[kinds.of]
+        # Most have neighbours that speak as often as they do; of the others it must be asked how seldom they speak.
+        self._slower = (np.where(self.table >= 0, patience[self.table], 0) > patience[:, None]).any(axis=1)
 
-    def look(self, shared: Columns, sensor: Int64s, event_us: Int64s) -> Look:
-        """The neighbours of some sensors at these event times."""
-        index = self.table[sensor]
-        last_us = shared["last_us"][index]
-        allowed = np.maximum(self._stale_us[sensor][:, None], self._stale_us[index])
-        near_in_time = np.abs(event_us[:, None] - last_us) <= allowed
-        return Look(index, (index >= 0) & (last_us != NEVER) & near_in_time & (shared["faulty"][index] == 0))
+    def look(self, readings: Round) -> Look:
+        """The neighbours of these sensors at the time of these readings."""
+        index = self.table[readings.sensor]
+        records = readings.others.take(index, mode="wrap")  # -1 is the record of nobody
+        last_us = records["shared/last_us"]
+        allowed = self._stale_us[readings.kind][:, None]
+        if self._slower[readings.sensor].any():
+            allowed = np.maximum(allowed, self._stale_us[self._kind[index]])
+        fresh = np.abs(readings.event_us[:, None] - last_us) <= allowed
+        fresh &= last_us != NEVER
+        fresh &= records["shared/faulty"] == 0
+        return Look(index, fresh, records)
 
 
-class Neighbours:
+class Neighbours(Detector):
     """Scores readings against the neighbours; what a difference is taken for is decided by ``unusual``."""
 
     name = "neighbours"
     conditions: frozenset[Condition] = frozenset()
 
-    def __init__(self, city: City, around: Neighbourhood) -> None:
+    def __init__(self, city: City, around: Neighbourhood, kinds: Kinds | None = None) -> None:
+        kinds = kinds or Kinds(city)
         self._around = around
-        self._judged = (around.table >= 0).sum(axis=1) >= LEAST
-        traits = [TRAITS.get(sensor.quantity) for sensor in city.sensors]
-        self._floor = np.array([trait.floor if trait else 1.0 for trait in traits])
-        self._swing = np.array([trait.swing if trait else 0.0 for trait in traits]) / 4  # most of the day is shared
-        self._relative = np.array([trait.relative if trait else 0.0 for trait in traits])
-        self._abrupt = np.array([trait.abrupt if trait else np.inf for trait in traits])
-        interval = np.array([sensor.interval_s for sensor in city.sensors])
-        self._rate = interval / np.maximum(MEMORY_S, MEMORY_READINGS * interval)
+        self.judges = (around.table >= 0).sum(axis=1) >= LEAST
+        self._floor2 = kinds.traits(lambda trait: trait.floor, 1.0) ** 2
+        self._swing = kinds.traits(lambda trait: trait.swing, 0.0) / 4  # most of the day is shared
+        self._relative = kinds.traits(lambda trait: trait.relative, 0.0)
+        self._abrupt = kinds.traits(lambda trait: trait.abrupt, np.inf)
+        self._rate = kinds.interval_s / np.maximum(MEMORY_S, MEMORY_READINGS * kinds.interval_s)
 
     def columns(self) -> Mapping[str, Column]:
         """See Detector.columns."""
@@ -118,76 +158,75 @@ class Neighbours:
 
     def judge(self, state: Columns, shared: Columns, readings: Round) -> Sequence[Verdict]:
         """See Detector.judge. Writes ``apart``, ``apart_by`` and ``abrupt``; opens nothing itself."""
-        rows = np.flatnonzero(self._judged[readings.sensor])
-        if not len(rows):
-            return ()
-        look = self._around.look(shared, readings.sensor[rows], readings.event_us[rows])
-        enough = look.count >= LEAST
-        if not enough.any():
-            return ()
-        rows, index, fresh = rows[enough], look.index[enough], look.fresh[enough]
-        sensor, value = readings.sensor[rows], readings.value[rows]
-        level, kinder = self._differences(shared, index, fresh, value, state["location"][sensor])
-        self._score(state, shared, readings, rows, difference=value - level, kinder=kinder, level=level)
+        look = self._around.look(readings)
+        count = look.count
+        rows = chosen(count >= LEAST)
+        if isinstance(rows, np.ndarray):
+            if not len(rows):
+                return ()
+            readings, look, count = readings.some(rows), look.some(rows), count[rows]
+        location = state["location"][rows]
+        level, kinder = _differences(look, count, readings.value, location)
+        self._score(state, shared, readings, rows, difference=readings.value - level, kinder=kinder, level=level)
         return ()
-
-    def _differences(
-        self, shared: Columns, index: npt.NDArray[np.int32], fresh: Bools, value: Float64s, usual: Float64s
-    ) -> tuple[Float64s, Float64s]:
-        """The neighbours' middle value, and the difference to it beyond the usual one.
-
-        Of two middle values the one that speaks less against the sensor counts, so that one broken neighbour of two
-        cannot accuse a sound sensor.
-        """
-        count = fresh.sum(axis=1)
-        ordered = np.sort(np.where(fresh, shared["last"][index], np.inf), axis=1)
-        row = np.arange(len(count))
-        low, high = ordered[row, (count - 1) // 2], ordered[row, count // 2]
-        from_high, from_low = value - high - usual, value - low - usual
-        kinder = np.where(from_high > 0, from_high, np.where(from_low < 0, from_low, 0.0))
-        return (low + high) / 2, kinder
 
     def _score(
         self,
         state: Columns,
         shared: Columns,
         readings: Round,
-        rows: Int64s,
+        rows: slice | Int64s,
         *,
         difference: Float64s, kinder: Float64s,
         level: Float64s,
     ) -> None:  # fmt: skip
-        sensor, event_us = readings.sensor[rows], readings.event_us[rows]
-        seen, location = state["seen"][sensor], state["location"][sensor]
-        fresh = seen == 0
-        if fresh.any():
-            state["born_us"][sensor[fresh]] = event_us[fresh]
-        youth = np.clip(1 - (event_us - state["born_us"][sensor]) / DAY_US, 0, 1)
-        floor = self._floor[sensor] ** 2 + (self._relative[sensor] * level) ** 2
-        learned = state["variance"][sensor] + floor
-        spread = np.sqrt(learned + (youth * self._swing[sensor]) ** 2)
-        apart_by = np.where(seen >= GRACE, kinder / spread, 0.0)
-        direction = shared["apart"][sensor]
-        count, apart = persist(state["count"][sensor], direction, apart_by, seen >= GRACE)
-        begins = (state["count"][sensor] == 0) & (count > 0)
-        jump = readings.value[rows] - readings.previous[rows]
-        explains = np.abs(jump) >= np.maximum(ABRUPT_SHARE * np.abs(kinder), self._abrupt[sensor])
-        abrupt = begins & explains & (readings.elapsed[rows] <= GAP) & (np.sign(jump) == np.sign(kinder))
-        shared["abrupt"][sensor] = np.where(begins, abrupt, shared["abrupt"][sensor] & (count > 0))
-        state["count"][sensor], shared["apart"][sensor] = count, apart
-        shared["apart_by"][sensor], shared["apart_spread"][sensor] = apart_by, spread
-        alone = begins & (shared["own"][sensor] == 0)
-        shared["since_us"][sensor[alone]] = event_us[alone]
-        weight = np.maximum(-np.expm1(-readings.elapsed[rows] * self._rate[sensor]), 1 / (seen + 1))
-        weight *= np.where((apart != 0) | (shared["standing"][sensor] > 0), SLOWLY, 1.0)
-        residual = np.where(fresh, 0.0, difference - location)
-        scale = np.sqrt(learned)
-        clipped = np.where(seen < GRACE, residual, np.clip(residual, -HUBER * scale, HUBER * scale))
-        location = np.where(fresh, difference, location)
-        state["location"][sensor], state["variance"][sensor] = learn(
-            location, state["variance"][sensor], clipped, weight
-        )
-        state["seen"][sensor] = np.minimum(seen + 1, 1e6)
+        """rows: where the readings stand in the columns."""
+        kind, event_us = readings.kind, readings.event_us
+        seen, location = state["seen"][rows].copy(), state["location"][rows].copy()
+        variance = state["variance"][rows].astype(np.float64)
+        born_us = state["born_us"][rows]
+        residual = difference - location
+        if not seen.all():
+            fresh = seen == 0
+            state["born_us"][rows] = born_us = np.where(fresh, event_us, born_us)
+            location, residual = np.where(fresh, difference, location), np.where(fresh, 0.0, residual)
+        learned = variance + (self._floor2[kind] + (self._relative[kind] * level) ** 2)
+        scale, part = np.sqrt(learned), youth(event_us, born_us)
+        spread = scale if part is None else np.sqrt(learned + (part * self._swing[kind]) ** 2)
+        ripe = seen >= GRACE
+        apart_by = kinder / spread if ripe.all() else np.where(ripe, kinder / spread, 0.0)
+        apart = self._persist(state, shared, readings, rows, kinder=kinder, apart_by=apart_by, ripe=ripe)
+        shared["apart_by"][rows], shared["apart_spread"][rows] = apart_by, spread
+        disturbed = (apart != 0) | (shared["standing"][rows] > 0)
+        weight = weights(readings.elapsed, self._rate[kind], seen, disturbed)
+        reach = HUBER * scale
+        clipped = np.clip(residual, -reach, reach)
+        if not ripe.all():
+            clipped = np.where(ripe, clipped, residual)
+        state["location"][rows], state["variance"][rows] = learn(location, variance, clipped, weight)
+        state["seen"][rows] = np.minimum(seen + 1, 1e6)
+
+    def _persist(
+        self, state: Columns, shared: Columns, readings: Round, rows: slice | Int64s, *, kinder: Float64s,
+        apart_by: Float64s, ripe: Bools,
+    ) -> Int8s:  # fmt: skip
+        """Count who is apart, since when, and whether it began with such a jump; the directions after it."""
+        counts, apart = state["count"][rows], shared["apart"][rows]
+        busy = np.flatnonzero((ripe & (np.abs(apart_by) >= FAR)) | (counts != 0) | (apart != 0))
+        if not len(busy):
+            return apart
+        where = busy if isinstance(rows, slice) else rows[busy]
+        before, beyond = counts[busy], kinder[busy]
+        count, direction = persist(before, apart[busy], apart_by[busy], ripe[busy])
+        begins = (before == 0) & (count > 0)
+        jump = readings.value[busy] - readings.previous[busy]
+        explains = np.abs(jump) >= np.maximum(ABRUPT_SHARE * np.abs(beyond), self._abrupt[readings.kind[busy]])
+        abrupt = begins & explains & (readings.elapsed[busy] <= GAP) & (np.sign(jump) == np.sign(beyond))
+        shared["abrupt"][where] = np.where(begins, abrupt, shared["abrupt"][where] & (count > 0))
+        state["count"][where], shared["apart"][where] = count, direction
+        alone = busy[begins & (shared["own"][where] == 0)]
+        shared["since_us"][readings.sensor[alone]] = readings.event_us[alone]
+        return shared["apart"][rows]
 
     def standing(self, state: Columns) -> Iterable[tuple[int, Condition]]:
         """See Detector.standing."""

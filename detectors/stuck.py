@@ -10,12 +10,14 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from config.city import City, Sensor
+from config.city import City
+from config.quantities import Quantity
 from config.vocabulary import Kind, Severity
-from detectors.bank import NEVER, Column, Columns, Round, shown, shown_unit
+from detectors.bank import NEVER, Column, Columns, Detector, Round, chosen, shown, shown_unit
+from detectors.kinds import Kinds
 from detectors.model import Condition, Nature, Phase, Reason, Verdict
 from detectors.traits import TRAITS
-from ingest.model import Bools, Float64s, Int64s
+from ingest.model import Bools, Float64s, Int32s, Int64s
 
 LEAST_RUN = 15  # unchanged steps, however improbable fewer are
 LEAST_US = 60_000_000  # and for at least a minute
@@ -30,34 +32,35 @@ RECOVERY = 3  # changed steps, or ones that rest where showing nothing is no won
 MEMORY = 2000.0  # steps seen after which the older half counts half
 
 
-def _nothing(sensor: Sensor) -> float:
+def _nothing(quantity: Quantity) -> float:
     """The value up to which a sensor shows nothing at all."""
-    quantity, trait = sensor.measures, TRAITS.get(sensor.quantity)
+    trait = TRAITS.get(quantity.name)
     starts_at_nothing = quantity.low == 0 or quantity.kind is Kind.GAS
     return max(quantity.low, 0.0) + trait.floor if trait and starts_at_nothing else quantity.low
 
 
-class Stuck:
+class Stuck(Detector):
     """Finds frozen sensors."""
 
     name = "stuck"
     conditions = frozenset({Condition.STUCK})
 
-    def __init__(self, city: City) -> None:
+    def __init__(self, city: City, kinds: Kinds | None = None) -> None:
+        kinds = kinds or Kinds(city)
         self._city = city
-        self._judged = np.array([not sensor.measures.steps for sensor in city.sensors], bool)
+        self.judges = kinds.column(kinds.which(lambda quantity: not quantity.steps))
         # Resting at the end of the scale, within the instrument's accuracy of nothing, says nothing of the sensor:
         # clean air, calm wind, an idle line, fog.
-        self._floor = np.array([_nothing(sensor) for sensor in city.sensors], float)
-        low = np.array([sensor.measures.low for sensor in city.sensors], float)
+        self._floor = kinds.each(_nothing)
+        low = kinds.each(lambda quantity: quantity.low)
         self._quiet = np.where(self._floor > low, self._floor, -np.inf)  # a scale's cold end is no clean air
-        self._ceiling = np.array([100.0 if s.quantity == "humidity" else s.measures.high for s in city.sensors], float)
+        self._ceiling = kinds.each(lambda quantity: 100.0 if quantity.name == "humidity" else quantity.high)
 
     def columns(self) -> Mapping[str, Column]:
         """See Detector.columns."""
         return {
             "run": Column("i4"),  # unchanged steps until now
-            "run_us": Column("i8", NEVER),  # event time of the run's first reading
+            "run_us": Column("i8", NEVER, rare=True),  # event time of the first reading of the latest run
             "longest": Column("f4", 3, learned=True),  # longest run that ended by itself
             "rests": Column("f4", learned=True),  # unchanged steps in runs that ended by themselves
             "moves": Column("f4", learned=True),  # changed steps
@@ -73,76 +76,121 @@ class Stuck:
     def judge(self, state: Columns, shared: Columns, readings: Round) -> Sequence[Verdict]:
         """See Detector.judge."""
         del shared
-        rows = np.flatnonzero(self._judged[readings.sensor] & ~readings.first)
-        if not len(rows):
-            return ()
-        sensor, value, event_us = readings.sensor[rows], readings.value[rows], readings.event_us[rows]
-        same = value == readings.previous[rows]
-        run, active = state["run"][sensor], state["active"][sensor]
-        longest, rests, moves = state["longest"][sensor], state["rests"][sensor], state["moves"][sensor]
-        share = (rests + 1) / (rests + moves + 2)  # as if one step of each kind had been seen before
-        coarse = self._coarse(state, sensor, value, np.abs(value - readings.previous[rows]))
-        least_run, least_moves = np.where(coarse, COARSE_RUN, LEAST_RUN), np.where(coarse, COARSE_MOVES, LEARNED)
-        inside = (value > self._floor[sensor]) & (value < self._ceiling[sensor])
-        now_run = np.where(same, run + 1, 0).astype(np.int32)
-        run_us = np.where(same & (run > 0), state["run_us"][sensor], readings.previous_us[rows])
-        score = now_run * -np.log10(np.clip(share, 0.05, 0.9999))
-        begins = (
-            same
-            & ~active
-            & inside
-            & (now_run >= np.maximum(least_run, LONGER_THAN_USUAL * longest))
-            & (score >= SCORE)
-            & (moves >= least_moves)
-            & (event_us - run_us >= LEAST_US)
-        )
-        # Nothing is called stuck at the quiet end, so a value there is another one than the one it was stuck at.
-        well = ~same | (value <= self._quiet[sensor])
-        moving = np.where(active, state["moving"][sensor] + well, 0)
-        ends = active & (moving >= RECOVERY)
-        # A run found stuck teaches only that this sensor may rest a little longer than was thought.
-        learned = np.where(ends, FORBEARANCE * longest, longest)
-        ended_run = np.where(~same & ~active & inside, run, 0)
-        learns = ~same & ~active
-        fade = np.where(rests + moves > MEMORY, 0.5, 1.0)
-        state["rests"][sensor] = np.where(learns, (rests + run) * fade, rests)
-        state["moves"][sensor] = np.where(learns, (moves + 1) * fade, moves)
-        for name in ("travel", "fine"):
-            state[name][sensor] = np.where(learns, state[name][sensor] * fade, state[name][sensor])
-        state["longest"][sensor] = np.maximum(learned, ended_run)
-        state["run"][sensor] = now_run
-        state["run_us"][sensor] = run_us
-        state["moving"][sensor] = np.where(begins | ends, 0, moving)
-        state["active"][sensor] = (active | begins) & ~ends
+        rows = chosen(~readings.first)
+        if isinstance(rows, np.ndarray):
+            if not len(rows):
+                return ()
+            part = {name: column if name == "run_us" else column[rows] for name, column in state.items()}
+            found = self._judge(part, readings.some(rows))
+            for name in part.keys() - {"run_us"}:
+                state[name][rows] = part[name]
+            return found
+        return self._judge(state, readings)
+
+    def _judge(self, state: Columns, readings: Round) -> list[Verdict]:
+        """Readings that have one before them."""
+        change = np.abs(readings.value - readings.previous)
+        same, active, run = change == 0, state["active"].copy(), state["run"].copy()
+        self._note_lowest(state, readings.value, same)
+        rests = same.any()
+        if rests:
+            begun = np.flatnonzero(same & (run == 0))
+            state["run_us"][readings.sensor[begun]] = readings.previous_us[begun]
+        begins, score = self._begins(state, readings, np.flatnonzero(same & ~active & (run >= LEAST_RUN - 1)))
+        self._learn(state, readings, change, run=run, learns=~(same | active))
+        if rests or run.any():
+            state["run"][...] = np.where(same, run + 1, 0)
+        ends = self._ends(state, readings, same, np.flatnonzero(active))
+        state["active"][begins], state["active"][ends] = True, False
+        told = np.concatenate((begins, ends))
+        order = np.argsort(told)
+        stood = state["run_us"][readings.sensor[told]]
+        since_us = np.where(same[told] & (run[told] > 0), stood, readings.previous_us[told])
         return [
             self._verdict(
-                int(sensor[i]), begins=bool(begins[i]), run=int(now_run[i]), score=float(score[i]),
-                value=float(value[i]), since_us=int(run_us[i]), at_us=int(event_us[i]),
+                int(readings.sensor[row]), begins=bool(i < len(begins)), run=int(run[row] + 1) if same[row] else 0,
+                score=float(score[i]) if i < len(begins) else 0.0, value=float(readings.value[row]),
+                since_us=int(since_us[i]), at_us=int(readings.event_us[row]),
             )
-            for i in np.flatnonzero(begins | ends)
+            for i, row in zip(order.tolist(), told[order].tolist(), strict=True)
         ]  # fmt: skip
 
-    def _coarse(self, state: Columns, sensor: Int64s, value: Float64s, change: Float64s) -> Bools:
-        """Whether resting is likely because the sensor tells too little, and note the change.
+    def _begins(self, state: Columns, readings: Round, rows: Int64s) -> tuple[Int64s, Float64s]:
+        """Of some readings that rest long, those that rest too long, and how unlikely each is."""
+        if not len(rows):
+            return rows, np.empty(0)
+        value, kind, run = readings.value[rows], readings.kind[rows], state["run"][rows] + 1
+        longest, rests, moves = state["longest"][rows], state["rests"][rows], state["moves"][rows]
+        share = (rests + 1) / (rests + moves + 2)  # as if one step of each kind had been seen before
+        coarse = self._coarse(state, value, rows)
+        least_run, least_moves = np.where(coarse, COARSE_RUN, LEAST_RUN), np.where(coarse, COARSE_MOVES, LEARNED)
+        score = run * -np.log10(np.clip(share, 0.05, 0.9999))
+        since_us = state["run_us"][readings.sensor[rows]]
+        begins = (
+            (value > self._floor[kind])
+            & (value < self._ceiling[kind])
+            & (run >= np.maximum(least_run, LONGER_THAN_USUAL * longest))
+            & (score >= SCORE)
+            & (moves >= least_moves)
+            & (readings.event_us[rows] - since_us >= LEAST_US)
+        )
+        return rows[begins], np.asarray(score[begins], np.float64)
+
+    def _ends(self, state: Columns, readings: Round, same: Bools, rows: Int64s) -> Int64s:
+        """Of the ones that stand, those that are well again."""
+        if not len(rows):
+            return rows
+        # Nothing is called stuck at the quiet end, so a value there is another one than the one it was stuck at.
+        well = ~same[rows] | (readings.value[rows] <= self._quiet[readings.kind[rows]])
+        moving = state["moving"][rows] + well
+        ends = moving >= RECOVERY
+        state["moving"][rows] = np.where(ends, 0, moving)
+        # A run found stuck teaches only that this sensor may rest a little longer than was thought.
+        state["longest"][rows[ends]] *= FORBEARANCE
+        return rows[ends]
+
+    def _learn(self, state: Columns, readings: Round, change: Float64s, *, run: Int32s, learns: Bools) -> None:
+        """What a changed step teaches: that it moves, how far, and for how long it rested before."""
+        if not learns.any():
+            return
+        before, moves = state["finest"], state["moves"].copy()
+        close = np.flatnonzero(learns & (change < 1.02 * before))
+        if len(close):
+            finest, step = before[close], change[close]
+            finer, same_step = step < 0.99 * finest, np.abs(step - finest) <= 0.01 * finest
+            state["fine"][close] = np.where(finer, 1, state["fine"][close] + same_step)
+            state["finest"][close] = np.where(finer, step, finest)
+        state["travel"][...] = state["travel"] + np.where(learns, change, 0.0)
+        state["moves"][...] = moves + learns
+        fades = np.flatnonzero(learns & (state["rests"] + moves > MEMORY))
+        ended = np.flatnonzero(learns & (run > 0))
+        if len(ended):
+            rested, value, kind = run[ended], readings.value[ended], readings.kind[ended]
+            inside = (value > self._floor[kind]) & (value < self._ceiling[kind])
+            state["rests"][ended] = state["rests"][ended] + rested
+            state["longest"][ended] = np.maximum(state["longest"][ended], np.where(inside, rested, 0))
+        for name in ("rests", "moves", "travel", "fine") if len(fades) else ():
+            state[name][fades] *= 0.5
+
+    def _note_lowest(self, state: Columns, value: Float64s, same: Bools) -> None:
+        """Keep the least a sensor has told, and how often it came back there."""
+        shown_value = value.astype(np.float32)
+        rows = np.flatnonzero(shown_value <= state["lowest"])
+        if len(rows):
+            lowest, now, visits = state["lowest"][rows], shown_value[rows], state["visits"][rows]
+            state["visits"][rows] = np.where(now < lowest, 1, np.minimum(visits + ~same[rows], 9))
+            state["lowest"][rows] = now
+
+    def _coarse(self, state: Columns, value: Float64s, rows: Int64s) -> Bools:
+        """Whether resting is likely because the sensor tells too little.
 
         It moves by one and the same smallest step, so between two steps it must rest; or it is back at the least it
         can tell (a detection limit), where it has been before.
         """
-        lowest, shown_value = state["lowest"][sensor], value.astype(np.float32)
-        visits, moved = state["visits"][sensor], change > 0
-        state["visits"][sensor] = visits = np.where(
-            shown_value < lowest, 1, np.minimum(visits + (moved & (shown_value == lowest)), 9)
-        )
-        state["lowest"][sensor] = lowest = np.minimum(lowest, shown_value)
-        learns = moved & ~state["active"][sensor]
-        before, fine = state["finest"][sensor], state["fine"][sensor]
-        finer, same_step = learns & (change < 0.99 * before), learns & (np.abs(change - before) <= 0.01 * before)
-        state["fine"][sensor] = fine = np.where(finer, 1, fine + same_step)
-        state["finest"][sensor] = finest = np.where(finer, change, before)
-        state["travel"][sensor] = travel = state["travel"][sensor] + np.where(learns, change, 0)
-        moves = state["moves"][sensor] + learns
-        one_step = (travel < ONE_STEP * finest * moves) & (fine > STEP_SHARE * moves)
-        return np.asarray(one_step | ((shown_value == lowest) & (visits >= 2)))
+        moves, finest = state["moves"][rows], state["finest"][rows].astype(np.float64)
+        one_step = (state["travel"][rows] < ONE_STEP * finest * moves) & (state["fine"][rows] > STEP_SHARE * moves)
+        at_least = value.astype(np.float32) == state["lowest"][rows]
+        return np.asarray(one_step | (at_least & (state["visits"][rows] >= 2)))
 
     def _verdict(
         self, sensor: int, *, begins: bool, run: int, score: float, value: float, since_us: int, at_us: int
@@ -172,7 +220,7 @@ class Stuck:
 
     def adopt(self, state: Columns, sensor: int, condition: Condition) -> bool:
         """See Detector.adopt. The next few changes of the value end it, or a rest at the quiet end."""
-        if condition is not Condition.STUCK or not self._judged[sensor]:
+        if condition is not Condition.STUCK or not self.judges[sensor]:
             return False
         state["active"][sensor] = True
         return True

@@ -10,12 +10,13 @@ import numpy as np
 from config.city import City
 from config.vocabulary import Category, Severity
 from detectors import verdict
-from detectors.bank import NEVER, Column, Columns, Round, shown, shown_unit
+from detectors.bank import NEVER, Column, Columns, Detector, Round, shown, shown_unit
 from detectors.baseline import FAR, NEAR, surprise
+from detectors.kinds import Kinds
 from detectors.model import Condition, Nature, Phase, Reason, Verdict
 from detectors.neighbours import Look, Neighbourhood
 from detectors.traits import TRAITS
-from ingest.model import Int64s
+from ingest.model import Bools
 
 HOLD_US = 120_000_000  # neighbours get so long to follow
 HOLD_INTERVALS = 6  # and so many readings
@@ -23,52 +24,53 @@ FOLLOWS = 2.5  # spreads from which a neighbour counts as deviating alike
 _NATURES = (Nature.UNKNOWN, Nature.UNKNOWN, Nature.EVENT, Nature.FAULT)
 
 
-class Unusual:
+def _deviates(state: Columns, shared: Columns) -> Bools:
+    # Taken over from elsewhere it stands until enough was seen to say that it is over.
+    return np.asarray((shared["own"] != 0) | (shared["apart"] != 0) | ~shared["ripe"] & (state["nature"] > 0), np.bool_)
+
+
+class Unusual(Detector):
     """Fuses what the baseline and the neighbours say."""
 
     name = "unusual"
     conditions = frozenset({Condition.UNUSUAL})
 
-    def __init__(self, city: City, around: Neighbourhood) -> None:
+    def __init__(self, city: City, around: Neighbourhood, kinds: Kinds | None = None) -> None:
+        kinds = kinds or Kinds(city)
         self._city, self._around = city, around
-        sensors = city.sensors
-        self._judged = np.array([sensor.quantity in TRAITS for sensor in sensors], bool)
-        self._life = np.array([sensor.measures.life_safety for sensor in sensors], bool)
-        self._falls = np.array([sensor.quantity == "o2" for sensor in sensors], bool)  # a lack of oxygen is a danger
+        self.judges = np.ones(len(city.sensors), bool)
+        self._adopts = kinds.column(kinds.which(lambda quantity: quantity.name in TRAITS))
+        self._life = kinds.which(lambda quantity: quantity.life_safety)
+        self._falls = kinds.which(lambda quantity: quantity.name == "o2")  # a lack of oxygen is a danger
         # Weather and light change together every day; that is news for nobody, a sensor that does not follow is.
-        self._background = np.array([s.measures.category is Category.WEATHER for s in sensors], bool)
-        self._floor = np.array([TRAITS[s.quantity].floor if s.quantity in TRAITS else np.inf for s in sensors])
-        interval = np.array([sensor.interval_s for sensor in sensors])
-        self._hold_us = np.maximum(HOLD_US, HOLD_INTERVALS * interval * 1e6).astype(np.int64)
+        self._background = kinds.which(lambda quantity: quantity.category is Category.WEATHER)
+        self._floor = kinds.traits(lambda trait: trait.floor, np.inf)
+        self._hold_us = np.maximum(HOLD_US, HOLD_INTERVALS * kinds.interval_s * 1e6).astype(np.int64)
 
     def columns(self) -> Mapping[str, Column]:
         """See Detector.columns."""
-        return {"nature": Column("u1"), "raised_us": Column("i8", NEVER)}
+        return {"nature": Column("u1"), "raised_us": Column("i8", NEVER, rare=True)}
+
+    def concerns(self, state: Columns, shared: Columns) -> Bools:
+        """See Detector.concerns: where something deviates, or stands."""
+        return np.asarray(_deviates(state, shared) | (state["nature"] > 0))
 
     def judge(self, state: Columns, shared: Columns, readings: Round) -> Sequence[Verdict]:
         """See Detector.judge."""
-        sensor = readings.sensor
-        stands = state["nature"][sensor]
-        # Taken over from elsewhere it stands until enough was seen to say that it is over.
-        deviates = (
-            (shared["own"][sensor] != 0) | (shared["apart"][sensor] != 0) | ~shared["ripe"][sensor] & (stands > 0)
-        )
-        rows = np.flatnonzero(deviates | (stands > 0))
-        if not len(rows):
-            return ()
-        asked, before, active = sensor[rows], stands[rows], deviates[rows]
+        sensor, before = readings.sensor, state["nature"].copy()
+        active = _deviates(state, shared)
         began = active & (before == 0)
-        state["raised_us"][asked[began]] = readings.event_us[rows[began]]
-        look = self._around.look(shared, asked, readings.event_us[rows])
-        nature, case = verdict.judge(self._evidence(state, shared, readings, rows, look))
-        nature[self._background[asked] & (nature == verdict.EVENT)] = verdict.UNKNOWN
+        state["raised_us"][sensor[began]] = readings.event_us[began]
+        look = self._around.look(readings)
+        nature, case = verdict.judge(self._evidence(state, shared, readings, look))
+        nature[self._background[readings.kind] & (nature == verdict.EVENT)] = verdict.UNKNOWN
         nature = np.where(active, nature, 0).astype(np.uint8)
-        state["nature"][asked] = nature
+        state["nature"][...] = nature
         return [
             self._verdict(
                 shared,
                 readings,
-                int(rows[i]),
+                int(i),
                 before=int(before[i]),
                 now=int(nature[i]),
                 case=int(case[i]),
@@ -77,24 +79,24 @@ class Unusual:
             for i in np.flatnonzero(nature != before)
         ]
 
-    def _evidence(self, state: Columns, shared: Columns, readings: Round, rows: Int64s, look: Look) -> verdict.Evidence:
-        asked, before = readings.sensor[rows], state["nature"][readings.sensor[rows]]
-        own, apart = shared["own"][asked], shared["apart"][asked]
+    def _evidence(self, state: Columns, shared: Columns, readings: Round, look: Look) -> verdict.Evidence:
+        kind, before = readings.kind, state["nature"]
+        own, apart = shared["own"], shared["apart"]
         direction = np.where(own != 0, own, apart)
-        beside = shared["deviation"][look.index]
-        broken = shared["faulty"][asked] > (before == verdict.FAULT)  # more faults than this very one
+        beside = look.records["shared/deviation"]
+        broken = shared["faulty"] > (before == verdict.FAULT)  # more faults than this very one
         return verdict.Evidence(
-            life_safety=self._life[asked],
-            plausible=(own > 0) | ((own < 0) & self._falls[asked]),
-            negative=(readings.value[rows] < -2 * self._floor[asked]) & (own < 0),
+            life_safety=self._life[kind],
+            plausible=(own > 0) | ((own < 0) & self._falls[kind]),
+            negative=(readings.value < -2 * self._floor[kind]) & (own < 0),
             fresh=look.count,
             alike=(look.fresh & (beside * direction[:, None] >= FOLLOWS)).sum(axis=1),
             calm=(look.fresh & (np.abs(beside) < NEAR)).sum(axis=1),
             own=own != 0,
             apart=apart != 0,
-            abrupt=np.where(apart != 0, shared["abrupt"][asked], shared["leapt"][asked]),
+            abrupt=np.where(apart != 0, shared["abrupt"], shared["leapt"]),
             broken=broken,
-            waited=readings.event_us[rows] - state["raised_us"][asked] >= self._hold_us[asked],
+            waited=readings.event_us - state["raised_us"][readings.sensor] >= self._hold_us[kind],
             before=before,
         )
 
@@ -110,10 +112,10 @@ class Unusual:
         neighbours: tuple[int, ...],
     ) -> Verdict:
         sensor, value, at_us = int(readings.sensor[row]), float(readings.value[row]), int(readings.event_us[row])
-        own, apart = float(shared["deviation"][sensor]), float(shared["apart_by"][sensor])
+        own, apart = float(shared["deviation"][row]), float(shared["apart_by"][row])
         by_neighbours = abs(apart) > abs(own)
         deviation = apart if by_neighbours else own
-        spread = float(shared["apart_spread" if by_neighbours else "spread"][sensor])
+        spread = float(shared["apart_spread" if by_neighbours else "spread"][row])
         usual = value - deviation * spread
         possible = self._city.sensors[sensor].measures
         low, high = max(possible.low, usual - FAR * spread), min(possible.high, usual + FAR * spread)
@@ -147,7 +149,7 @@ class Unusual:
 
     def adopt(self, state: Columns, sensor: int, condition: Condition) -> bool:
         """See Detector.adopt. It ends with the next reading that neither past nor neighbours object to."""
-        if condition is not Condition.UNUSUAL or not self._judged[sensor]:
+        if condition is not Condition.UNUSUAL or not self._adopts[sensor]:
             return False
         state["nature"][sensor] = verdict.UNKNOWN
         return True

@@ -8,6 +8,7 @@ from detectors.bank import Round
 from detectors.baseline import FAR, GRACE, PERSISTENCE, Baseline, learn, persist, surprise
 from detectors.engine import Engine
 from detectors.model import Condition, Nature, Phase
+from detectors.traits import TRAITS
 from tests.detectors.build import START_US, batch, city, feed
 
 RNG = np.random.default_rng
@@ -73,8 +74,8 @@ def test_an_outlier_is_scored_before_it_is_learned_from() -> None:
     engine = Engine(town, [Baseline(town)])
     feed(engine, [RNG(3).normal(55, 1, 100).tolist()])
     state = engine.states[0]
-    location, at_us = float(state["location"][0]), START_US + 100 * 60_000_000
-    spread = float(engine.bank[0].spread(state, np.array([0]), np.array([at_us]))[0])  # type: ignore[attr-defined]  # a Baseline
+    location, trait, youth = float(state["location"][0]), TRAITS["noise"], 1 - 100 / (24 * 60)
+    spread = np.sqrt(float(state["variance"][0]) + trait.floor**2 + (youth * trait.swing) ** 2)
     engine.process(batch([(0, 6000.0, 140.0)]), 0)
     assert engine.shared["deviation"][0] == pytest.approx((140 - location) / spread, rel=1e-5)
 
@@ -141,13 +142,11 @@ def test_surprise_is_finite_where_a_probability_would_be_zero() -> None:
     assert 300 < surprise(100) < np.inf
 
 
-def test_a_round_knows_its_length() -> None:
-    empty = np.zeros(0, np.int64)
-    assert (
-        len(
-            Round(
-                empty, empty, empty.astype(float), empty.astype(bool), empty, empty.astype(float), empty.astype(float)
-            )
-        )
-        == 0
-    )
+def test_some_readings_of_a_round_are_a_round() -> None:
+    numbers = np.arange(3)
+    real = numbers.astype(float)
+    whole = Round(numbers, numbers, numbers, real, numbers > 1, numbers, real, real, np.zeros(4, "V8"))
+    part = whole.some(np.array([0, 2]))
+    assert (len(whole), len(part)) == (3, 2)
+    assert (part.sensor.tolist(), part.value.tolist(), part.first.tolist()) == ([0, 2], [0.0, 2.0], [False, True])
+    assert part.others is whole.others

@@ -1,0 +1,117 @@
+"""How the state of all sensors lies in memory: what one reading touches lies together.
+
+A batch touches some thousands of half a million sensors, so most of what it reads has to come from memory, in lines
+of 64 bytes. Forty columns apart would cost forty lines for each reading. So three things are kept apart: the *face* of
+a sensor, which others may look at when they judge their own (half a line); its *body*, which only its own readings
+touch (two lines); and columns that are *rare*. For the outside all of them are columns by name.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from detectors.bank import Column, Columns
+from ingest.model import Int64s
+
+LINE = 64  # bytes in a line of the processor's cache
+
+Owners = Sequence[tuple[str, Mapping[str, Column]]]
+_Records = npt.NDArray[np.void]
+
+
+def _layout(owners: Owners, *, seen: bool) -> np.dtype[np.void]:
+    """Fields "owner/name", the widest first so that none lies across two lines; as wide as a part or some lines."""
+    kept = [
+        (f"{owner}/{name}", column)
+        for owner, columns in owners
+        for name, column in columns.items()
+        if not column.rare and column.seen is seen
+    ]
+    kept.sort(key=lambda entry: -np.dtype(entry[1].dtype).itemsize)
+    offsets, end = [], 0
+    for name, column in kept:
+        if column.width != 1:
+            raise ValueError(f"{name} has {column.width} numbers for each sensor: only a rare column may")
+        offsets.append(end)
+        end += np.dtype(column.dtype).itemsize
+    size = next((part for part in (8, 16, 32) if end <= part), -(-end // LINE) * LINE)
+    formats = [column.dtype for _, column in kept]
+    return np.dtype({"names": [name for name, _ in kept], "formats": formats, "offsets": offsets, "itemsize": size})
+
+
+def _records(count: int, layout: np.dtype[np.void]) -> _Records:
+    """So many records of zeros that begin with a line."""
+    memory = np.zeros(count * layout.itemsize + LINE, np.uint8)
+    begin = -memory.__array_interface__["data"][0] % LINE
+    return memory[begin : begin + count * layout.itemsize].view(layout)
+
+
+class Part:
+    """Copies of the records of some sensors, to be judged and put back. columns: by owner, as a detector gets them."""
+
+    def __init__(self, faces: _Records, bodies: _Records, rare: Mapping[str, Columns]) -> None:
+        self.faces, self.bodies, self._rare = faces, bodies, rare
+        self.columns: dict[str, dict[str, npt.NDArray[Any]]] = {owner: dict(held) for owner, held in rare.items()}
+        for records in (faces, bodies):
+            for field in records.dtype.names or ():
+                owner, _, name = field.partition("/")
+                self.columns[owner][name] = records[field]
+
+    def some(self, rows: Int64s) -> "Part":
+        """Copies of some of them."""
+        return Part(self.faces.take(rows), self.bodies.take(rows), self._rare)
+
+    def put(self, rows: Int64s, part: "Part") -> None:
+        """Take some of them back as another part holds them."""
+        _put(self.faces, rows, part.faces)
+        _put(self.bodies, rows, part.bodies)
+
+
+def _put(records: _Records, rows: Int64s, given: _Records) -> None:
+    plain = np.dtype((np.void, records.dtype.itemsize))  # copied whole, not field by field
+    np.put(records.view(plain), rows, given.view(plain), mode="clip")
+
+
+class Records:
+    """The state of all sensors. faces: one record of each sensor, and behind them one of nobody."""
+
+    def __init__(self, count: int, owners: Owners) -> None:
+        self._count = count
+        self.faces = _records(count + 1, _layout(owners, seen=True))
+        self._bodies = _records(count, _layout(owners, seen=False))
+        self._rare: dict[str, dict[str, npt.NDArray[Any]]] = {}
+        self.tables: dict[str, dict[str, npt.NDArray[Any]]] = {}
+        for owner, columns in owners:
+            self._rare[owner] = {
+                name: np.empty(count if column.width == 1 else (count, column.width), column.dtype)
+                for name, column in columns.items()
+                if column.rare
+            }
+            self.tables[owner] = {name: self._whole(f"{owner}/{name}", column) for name, column in columns.items()}
+            for name, column in columns.items():
+                self.tables[owner][name][...] = column.start
+                if column.seen:
+                    self.faces[f"{owner}/{name}"][count] = column.start
+
+    def _whole(self, field: str, column: Column) -> npt.NDArray[Any]:
+        if column.rare:
+            owner, _, name = field.partition("/")
+            return self._rare[owner][name]
+        return self.faces[field][: self._count] if column.seen else self._bodies[field]
+
+    def memories(self) -> Iterator[npt.NDArray[Any]]:
+        """Everything that is kept."""
+        yield from (self.faces, self._bodies)
+        for columns in self._rare.values():
+            yield from columns.values()
+
+    def take(self, sensor: Int64s) -> Part:
+        """Copies of the records of these sensors."""
+        return Part(self.faces.take(sensor, mode="clip"), self._bodies.take(sensor, mode="clip"), self._rare)
+
+    def put(self, sensor: Int64s, part: Part) -> None:
+        """Keep the records of these sensors, each of them named once."""
+        _put(self.faces, sensor, part.faces)
+        _put(self._bodies, sensor, part.bodies)
