@@ -14,6 +14,7 @@ from alerting.channels.base import Notification
 from config.clock import Clock
 from config.errors import PermanentError, RetryableError
 from config.settings import MqttSettings
+from config.tls import tls_context
 
 _log = structlog.get_logger(__name__)
 
@@ -28,7 +29,9 @@ PUBLISH_PATIENCE_S = 10.0
 
 
 class MqttChannel:
-    """A connection of its own to the broker, kept up by itself. Use it as an async context manager.
+    """A connection of its own to the broker, kept up by itself, encrypted where ``mqtt.tls`` says so.
+
+    Use it as an async context manager. Raises ConfigurationError for files of ``mqtt.tls`` that cannot be used.
 
     It goes on trying to connect, with pauses from ``reconnect_min_s`` doubling to ``reconnect_max_s``, each shortened
     by up to half at random; meanwhile ``send`` raises RetryableError.
@@ -38,6 +41,7 @@ class MqttChannel:
 
     def __init__(self, settings: MqttSettings, clock: Clock) -> None:
         self._settings = settings
+        self._tls = tls_context(settings.tls)
         self._clock = clock
         self._client: aiomqtt.Client | None = None
         self._connected = asyncio.Event()
@@ -115,6 +119,7 @@ class MqttChannel:
             password=settings.password.get_secret_value() if settings.password is not None else None,
             identifier=f"{settings.client_id}-notify",
             keepalive=settings.keepalive_s,
+            tls_context=self._tls,
             timeout=PUBLISH_PATIENCE_S,
             max_concurrent_outgoing_calls=MOST_CALLS,
         )
