@@ -14,6 +14,7 @@ from detectors.model import Condition, Nature, Phase, Reason, Verdict
 from detectors.records import Records
 from detectors.registry import bank as default_bank
 from detectors.rounds import rounds
+from detectors.silence import silence_reason
 from ingest.model import Bools, Float64s, Int64s, LivenessChange, Quality, ReadingBatch, Refusal, RefusalReason
 
 BLOCK = 4096
@@ -247,10 +248,7 @@ class Engine:
             if bool(self.own["silent"][change.sensor]) == change.silent:
                 continue
             self.own["silent"][change.sensor] = change.silent
-            minutes = max(1, round((now_us - change.last_us) / 60e6)) if change.last_us else 0
-            never = "" if change.last_us else "_never"
-            key = f"reason.silent.raised{never}" if change.silent else "reason.silent.cleared"
-            params = {"minutes": minutes, "allowed": max(1, round(change.allowed_s / 60))}
+            reason = silence_reason(change, self.city, now_us)
             phase = Phase.RAISED if change.silent else Phase.CLEARED
             since = change.last_us or change.at_us
             value = float(self.shared["last"][change.sensor])
@@ -262,8 +260,8 @@ class Engine:
                     value=value,
                     since_us=since,
                     at_us=max(change.at_us, since),
-                    key=key,
-                    params=params,
+                    key=reason.key,
+                    params=reason.params,
                 )
             )
         self._note(verdicts)

@@ -200,15 +200,36 @@ class Record:
     admission: Admission
 
 
+class Silence(StrEnum):
+    """What is known of a silence beyond that it is one."""
+
+    SENSOR = "sensor"  # nothing: it sits alone in its box, or the others there are not due yet
+    CHILD = "child"  # others of the same box speak
+    BOX = "box"  # the whole box is silent
+    FLAPPING = "flapping"  # it falls silent and speaks again too often
+
+
 @dataclass(frozen=True, slots=True)
 class LivenessChange:
-    """A sensor fell silent or speaks again. last_us: its last reading's receive time, 0 where there never was one."""
+    """A sensor fell silent or speaks again. last_us: its last reading's receive time, 0 where there never was one.
+
+    silence: what kind it is; when it is over, FLAPPING where it was that. box_us: last receive time of any sensor of
+    its box, 0 where there never was one or it sits there alone. box_size: sensors in its box. others: some of them,
+    without this one, in order. times: how often it fell silent within ``window_s`` seconds, where it flaps; when that
+    is over, for how long it has spoken steadily.
+    """
 
     sensor: int
     silent: bool
     at_us: int
     last_us: int
     allowed_s: float
+    silence: Silence = Silence.SENSOR
+    box_us: int = 0
+    box_size: int = 1
+    others: tuple[int, ...] = ()
+    times: int = 0
+    window_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
