@@ -59,7 +59,7 @@ class Running:
 
     async def listening(self) -> None:
         """Wait until the broker has taken our subscriptions: from then on nothing that is published is missed."""
-        while not _connected(self.line):
+        while not _connected(self.line):  # noqa: ASYNC110 - its state lives in its threads
             await asyncio.sleep(0.02)
 
     @property

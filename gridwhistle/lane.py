@@ -39,7 +39,7 @@ class Unstored:
 class Lane:
     """One stream. stored: records of its spool below this position are in the store; ``stored_path`` keeps it.
 
-    waiting: readings that are on disk and not in the store. Making a lane reads what the last run left unstored, once,
+    waiting: readings that are on disk and not in the store. connects: the connection that the last batch came over. Making a lane reads what the last run left unstored, once,
     to count it. Raises RetryableError where the spool cannot be read.
     """
 
@@ -49,6 +49,7 @@ class Lane:
     stored_path: Path
     stored: int = field(default=0, init=False)
     waiting: int = field(default=0, init=False)
+    connects: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
         """Find out how far the store came."""

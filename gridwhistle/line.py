@@ -1,4 +1,4 @@
-"""The way of a batch through the rooms: admit, spool, acknowledge, judge, open cases; and, behind it, into the store."""
+"""The way of a batch through the rooms: admit, spool, acknowledge, judge, open cases; behind it, into the store."""
 
 import asyncio
 import json
@@ -183,6 +183,7 @@ class Line:
         self._ticked = False
         self._whole = True
         self._in_hand_us: int | None = None
+        self._held_us: int | None = None
 
     @property
     def whole(self) -> bool:
@@ -194,6 +195,7 @@ class Line:
         async with self._turn:
             self._in_hand_us = int(messages.received_us[0])
             self._whole = False
+            self._look_at_link(lane)
             steps = []
             for tick, segment in segments(messages, self.clock_topic):
                 if tick is not None and isinstance(self.clock, FollowingClock):
@@ -334,10 +336,21 @@ class Line:
 
     def _held_up(self) -> None:
         """Readings wait for us: nobody is silent because of it."""
-        self.liveness.link(False, self.clock.now_us())
+        now_us = self.clock.now_us()
+        self._held_us = now_us if self._held_us is None else self._held_us
+        self.liveness.link(False, now_us)
 
     def _going_on(self) -> None:
-        self.liveness.link(True, self.clock.now_us())
+        now_us = self.clock.now_us()
+        self.liveness.link(True, now_us)
+        self.intake.link_restored(now_us, self._held_us)
+        self._held_us = None
+
+    def _look_at_link(self, lane: Lane) -> None:
+        """Before the first batch of a new connection: what comes now may have waited for us."""
+        if lane.connects != lane.receiver.connects:
+            lane.connects = lane.receiver.connects
+            self.intake.link_restored(self.clock.now_us())
 
     async def between_batches(self, look: Callable[[], T]) -> T:
         """What ``look`` answers between two batches, when detectors, intake, spools and ledger agree."""
@@ -430,7 +443,7 @@ class Line:
                 return
 
     def behind_s(self) -> float:
-        """For how long the oldest reading that is not judged yet has waited, here or in the broker's queue; 0 if none."""
+        """For how long the oldest reading not judged yet has waited, here or in the broker's queue; 0 if none waits."""
         now_us = self.clock.now_us()
         waiting = [self._in_hand_us, *(lane.receiver.waiting_since_us for lane in self.lanes)]
         oldest_us = min((since_us for since_us in waiting if since_us is not None), default=now_us)

@@ -54,6 +54,7 @@ class FailingStore:
         self.kept.append(batch)
 
     def maintain(self, now_us: int) -> None:
+        assert now_us > 0
         if self.failures:
             raise self.failures.pop(0)
 

@@ -1,4 +1,4 @@
-"""The way of a batch: cutting at ticks, safe before acknowledged, patience with a disk, a ledger or a store that fails."""
+"""The way of a batch: cut at ticks, safe before acknowledged, patient with a disk, a ledger or a store that fails."""
 
 import asyncio
 import threading
@@ -220,3 +220,24 @@ async def test_the_state_is_not_called_whole_while_something_judged_is_not_filed
     free.set()
     await taking
     assert await looking
+
+
+async def test_a_leak_that_waited_while_our_disk_was_full_is_told_late_as_it_is(
+    tmp_path: Path, city: City, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = House(tmp_path, city)
+    await house.take(reading(methane(city), 1.0))
+
+    def after_an_hour(spool: Spool, admission: Admission, decided_us: int) -> int:
+        monkeypatch.undo()
+        house.clock.advance(house.clock.now_us() + 3600 * US_PER_SECOND)
+        return spool.append(admission, decided_us)
+
+    def full(*_: object) -> int:
+        monkeypatch.setattr(Spool, "append", after_an_hour)
+        raise RetryableError("the disk is full")
+
+    monkeypatch.setattr(Spool, "append", full)
+    await house.take(reading(methane(city, 1), 1.0))
+    await house.take(reading(methane(city), 61.0, 10))
+    assert [event.category for event in house.ledger.events()] == [Category.GAS_LEAK]
