@@ -87,7 +87,7 @@ class Round:
     def __len__(self) -> int:
         return len(self.sensor)
 
-    def some(self, rows: Int64s) -> "Round":
+    def some(self, rows: Int64s | slice) -> "Round":
         """These readings alone."""
         return Round(
             self.sensor[rows], self.kind[rows], self.event_us[rows], self.value[rows], self.first[rows],

@@ -2,9 +2,12 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from config.city import City
 from config.vocabulary import Severity
@@ -54,6 +57,50 @@ class _Turn:
     previous: Float64s
 
 
+def _classes(judges: Sequence[Bools]) -> tuple[npt.NDArray[Any], Int64s]:
+    """Sensors by who judges them: shape (sensors,), the class of each; shape (classes,), a bit per detector.
+
+    Classes that differ little follow one another, so that of sensors ordered by class each detector mostly judges one
+    run.
+    """
+    judged = np.zeros(len(judges[0]) if judges else 0, np.int64)
+    for place, column in enumerate(judges):
+        judged |= column.astype(np.int64) << place
+    found, which = np.unique(judged, return_inverse=True)
+    chains = [_chain(found.tolist(), start) for start in found.tolist()]
+    chain = min(chains, key=_breaks, default=[])
+    place_of = np.array([chain.index(bits) for bits in found.tolist()], np.int64)
+    small = np.uint8 if len(chain) <= 256 else np.uint32
+    return place_of[which].astype(small) if chain else which.astype(small), np.array(chain, np.int64)
+
+
+def _chain(classes: Sequence[int], start: int) -> list[int]:
+    """The classes from one on, each followed by the one that differs least of those left."""
+    chain, left = [start], set(classes) - {start}
+    while left:
+        chain.append(min(left, key=lambda bits: ((bits ^ chain[-1]).bit_count(), bits)))
+        left.remove(chain[-1])
+    return chain
+
+
+def _breaks(chain: Sequence[int]) -> int:
+    """In how many runs the detectors would judge, all together."""
+    return sum((after & ~before).bit_count() for before, after in pairwise([0, *chain]))
+
+
+def _runs(classes: npt.NDArray[Any], judged_by: Int64s, detectors: int) -> Iterator[list[slice]]:
+    """For each detector the runs of rows that it judges, of rows ordered by class."""
+    ends = [0, *((classes[1:] != classes[:-1]).nonzero()[0] + 1).tolist(), len(classes)]
+    bits = judged_by[classes[ends[:-1]]].tolist()
+    for place in range(detectors):
+        runs: list[slice] = []
+        for begin, end, judges in zip(ends, ends[1:], bits, strict=False):
+            if judges >> place & 1:
+                joins = runs and runs[-1].stop == begin
+                runs.append(slice(runs.pop().start if joins else begin, end))
+        yield runs
+
+
 def _by_sensor(verdict: Verdict) -> int:
     return verdict.sensor
 
@@ -73,11 +120,7 @@ class Engine:
         owners += [(detector.name, detector.columns()) for detector in self.bank]
         self._records = Records(len(city.sensors), owners)
         self.shared, self.own, *self.states = self._records.tables.values()
-        self._judged = np.zeros(len(city.sensors), np.uint32)  # a bit per detector
-        for place, detector in enumerate(self.bank):
-            self._judged |= detector.judges.astype(np.uint32) << place
-        classes, which = np.unique(self._judged, return_inverse=True)
-        self._class, self._judged_by = which.astype(np.uint8 if len(classes) <= 256 else np.uint32), classes
+        self._class, self._judged_by = _classes([detector.judges for detector in self.bank])
         self._orphans: dict[int, set[Condition]] = {}
 
     def tables(self) -> Iterator[tuple[str, Columns]]:
@@ -105,7 +148,7 @@ class Engine:
         newer = event_us > self.shared["last_us"][sensor]
         if not newer.all():
             sensor, event_us, value = sensor[newer], event_us[newer], value[newer]
-        if len(sensor) > BLOCK:  # blocks of sensors that the same detectors judge need no sifting
+        if len(sensor) > 1:  # who is judged by the same detectors stands together: no sifting, only views
             order = np.argsort(self._class[sensor], kind="stable")
             sensor, event_us, value = sensor[order], event_us[order], value[order]
         if not len(sensor):
@@ -129,33 +172,22 @@ class Engine:
         """What the detectors say of some readings, and which of them are left for when all have been judged."""
         readings = self._round(turn, rows)
         part = self._records.take(readings.sensor)
-        classes = self._class[readings.sensor]
-        alike = bool((classes == classes[0]).all())
-        judged = self._judged_by[classes[:1] if alike else classes]
-        for place, detector in enumerate(self.bank):
-            mine = (judged & (1 << place)) > 0
-            if alike and mine[0]:
-                some, some_part = readings, part
-            elif mine.any():
-                chosen = np.flatnonzero(mine)
-                some, some_part = readings.some(chosen), part.some(chosen)
-            else:
-                continue
-            state, shared = some_part.columns[detector.name], some_part.columns["shared"]
-            mask = detector.concerns(state, shared)
-            if mask is not None:
-                concerned = np.flatnonzero(mask)
-                left[place].append((concerned if some is readings else chosen[concerned]) + rows.start)
-                continue
-            found[place] += detector.judge(state, shared, some)
-            if some is not readings:
-                part.put(chosen, some_part)
+        runs = _runs(self._class[readings.sensor], self._judged_by, len(self.bank))
+        for place, (detector, mine) in enumerate(zip(self.bank, runs, strict=True)):
+            for run in mine:
+                some = part.some(run)
+                state, shared = some.columns(detector.name), some.columns("shared")
+                mask = detector.concerns(state, shared)
+                if mask is None:
+                    found[place] += detector.judge(state, shared, readings.some(run))
+                else:
+                    left[place].append(np.flatnonzero(mask) + rows.start + run.start)
         self._records.put(readings.sensor, part)
 
     def _judge_late(self, detector: Detector, turn: "_Turn", rows: Int64s, found: list[Verdict]) -> None:
         readings = self._round(turn, rows)
         part = self._records.take(readings.sensor)
-        found += detector.judge(part.columns[detector.name], part.columns["shared"], readings)
+        found += detector.judge(part.columns(detector.name), part.columns("shared"), readings)
         self._records.put(readings.sensor, part)
 
     def _round(self, turn: "_Turn", rows: slice | Int64s) -> Round:

@@ -118,7 +118,7 @@ class Neighbourhood:
 
     def look(self, readings: Round) -> Look:
         """The neighbours of these sensors at the time of these readings."""
-        index = self.table[readings.sensor]
+        index = self.table.take(readings.sensor, axis=0)
         records = readings.others.take(index, mode="wrap")  # -1 is the record of nobody
         last_us = records["shared/last_us"]
         allowed = self._stale_us[readings.kind][:, None]

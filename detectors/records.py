@@ -48,70 +48,76 @@ def _records(count: int, layout: np.dtype[np.void]) -> _Records:
     return memory[begin : begin + count * layout.itemsize].view(layout)
 
 
+def _plain(records: _Records) -> npt.NDArray[np.void]:
+    """The same memory without names: such records are copied whole, not field by field."""
+    return records.view(np.dtype((np.void, records.dtype.itemsize)))
+
+
 class Part:
-    """Copies of the records of some sensors, to be judged and put back. columns: by owner, as a detector gets them."""
+    """Copies of the records of some sensors, to be judged and put back."""
 
-    def __init__(self, faces: _Records, bodies: _Records, rare: Mapping[str, Columns]) -> None:
-        self.faces, self.bodies, self._rare = faces, bodies, rare
-        self.columns: dict[str, dict[str, npt.NDArray[Any]]] = {owner: dict(held) for owner, held in rare.items()}
-        for records in (faces, bodies):
-            for field in records.dtype.names or ():
-                owner, _, name = field.partition("/")
-                self.columns[owner][name] = records[field]
+    def __init__(self, whole: "Records", faces: _Records, bodies: _Records) -> None:
+        self._whole, self.faces, self.bodies = whole, faces, bodies
 
-    def some(self, rows: Int64s) -> "Part":
-        """Copies of some of them."""
-        return Part(self.faces.take(rows), self.bodies.take(rows), self._rare)
+    def columns(self, owner: str) -> Columns:
+        """What an owner keeps, as a detector gets it: views of the records, and the whole of what is rare."""
+        columns = dict(self._whole.rare[owner])
+        for name, field, seen in self._whole.fields[owner]:
+            columns[name] = (self.faces if seen else self.bodies)[field]
+        return columns
 
-    def put(self, rows: Int64s, part: "Part") -> None:
-        """Take some of them back as another part holds them."""
-        _put(self.faces, rows, part.faces)
-        _put(self.bodies, rows, part.bodies)
-
-
-def _put(records: _Records, rows: Int64s, given: _Records) -> None:
-    plain = np.dtype((np.void, records.dtype.itemsize))  # copied whole, not field by field
-    np.put(records.view(plain), rows, given.view(plain), mode="clip")
+    def some(self, rows: slice) -> "Part":
+        """Some of them in a row, as views: what is written there is written here."""
+        return Part(self._whole, self.faces[rows], self.bodies[rows])
 
 
 class Records:
-    """The state of all sensors. faces: one record of each sensor, and behind them one of nobody."""
+    """The state of all sensors.
+
+    faces: one record of each sensor, and behind them one of nobody. tables: whole columns by owner and name. rare: of
+    these the rare ones. fields: by owner the others, as (name, name in the record, whether it is seen).
+    """
 
     def __init__(self, count: int, owners: Owners) -> None:
         self._count = count
         self.faces = _records(count + 1, _layout(owners, seen=True))
         self._bodies = _records(count, _layout(owners, seen=False))
-        self._rare: dict[str, dict[str, npt.NDArray[Any]]] = {}
+        self._plain = _plain(self.faces), _plain(self._bodies)
+        self.rare: dict[str, dict[str, npt.NDArray[Any]]] = {}
+        self.fields: dict[str, list[tuple[str, str, bool]]] = {}
         self.tables: dict[str, dict[str, npt.NDArray[Any]]] = {}
         for owner, columns in owners:
-            self._rare[owner] = {
+            self.rare[owner] = {
                 name: np.empty(count if column.width == 1 else (count, column.width), column.dtype)
                 for name, column in columns.items()
                 if column.rare
             }
-            self.tables[owner] = {name: self._whole(f"{owner}/{name}", column) for name, column in columns.items()}
+            self.fields[owner] = [
+                (name, f"{owner}/{name}", column.seen) for name, column in columns.items() if not column.rare
+            ]
+            self.tables[owner] = {name: self._whole(owner, name, column) for name, column in columns.items()}
             for name, column in columns.items():
                 self.tables[owner][name][...] = column.start
                 if column.seen:
                     self.faces[f"{owner}/{name}"][count] = column.start
 
-    def _whole(self, field: str, column: Column) -> npt.NDArray[Any]:
+    def _whole(self, owner: str, name: str, column: Column) -> npt.NDArray[Any]:
         if column.rare:
-            owner, _, name = field.partition("/")
-            return self._rare[owner][name]
+            return self.rare[owner][name]
+        field = f"{owner}/{name}"
         return self.faces[field][: self._count] if column.seen else self._bodies[field]
 
     def memories(self) -> Iterator[npt.NDArray[Any]]:
         """Everything that is kept."""
         yield from (self.faces, self._bodies)
-        for columns in self._rare.values():
+        for columns in self.rare.values():
             yield from columns.values()
 
     def take(self, sensor: Int64s) -> Part:
         """Copies of the records of these sensors."""
-        return Part(self.faces.take(sensor, mode="clip"), self._bodies.take(sensor, mode="clip"), self._rare)
+        return Part(self, self.faces.take(sensor, mode="clip"), self._bodies.take(sensor, mode="clip"))
 
     def put(self, sensor: Int64s, part: Part) -> None:
         """Keep the records of these sensors, each of them named once."""
-        _put(self.faces, sensor, part.faces)
-        _put(self._bodies, sensor, part.bodies)
+        for plain, records in zip(self._plain, (part.faces, part.bodies), strict=True):
+            np.put(plain, sensor, _plain(records), mode="clip")
