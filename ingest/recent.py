@@ -32,17 +32,18 @@ class Recent:
     """
 
     def __init__(self, sensors: int) -> None:
+        # Filled, not just asked for: the first readings do not pay for every page of memory.
         self.newest: Int64s = np.full(sensors, NEVER, np.int64)  # as placed
         self._newest_given: Int64s = np.full(sensors, NEVER, np.int64)
         self._times: Int64s = np.full((sensors, REMEMBERED), NEVER, np.int64)  # as given
-        self._identities: Int64s = np.zeros((sensors, REMEMBERED), np.int64)
-        self._next: Uint8s = np.zeros(sensors, np.uint8)
+        self._identities: Int64s = np.full((sensors, REMEMBERED), 0, np.int64)
+        self._next: Uint8s = np.full(sensors, 0, np.uint8)
         # Readings in a row behind the newest: how many, the event time of the last, and both times of the first.
-        self._run: Uint8s = np.zeros(sensors, np.uint8)
+        self._run: Uint8s = np.full(sensors, 0, np.uint8)
         self._run_last_us: Int64s = np.zeros(sensors, np.int64)
         self._run_first_us: Int64s = np.zeros(sensors, np.int64)
         self._run_received_us: Int64s = np.zeros(sensors, np.int64)
-        self._row_of: Int32s = np.zeros(sensors, np.int32)  # scratch of ``unusual``
+        self._row_of: Int32s = np.full(sensors, 0, np.int32)  # scratch of ``unusual``
 
     def columns(self) -> dict[str, npt.NDArray[np.int64] | npt.NDArray[np.uint8]]:
         """All of it by name, each with a row per sensor: what a snapshot keeps and fills again, in place."""
@@ -88,6 +89,15 @@ class Recent:
         self.newest[sensor] = given_us
         self._newest_given[sensor] = given_us
         self._run[sensor] = 0
+
+    def in_order(self, sensor: Int32s, given_us: Int64s) -> bool:
+        """Whether each sensor's readings come in order of time, all of them newer than its newest."""
+        order = np.argsort(sensor, kind="stable")
+        times, sensors = given_us[order], sensor[order]
+        same = sensors[1:] == sensors[:-1]
+        if (same & (times[1:] <= times[:-1])).any():
+            return False
+        return bool((given_us > self.newest[sensor]).all())
 
     def knows(self, sensor: Int32s, given_us: Int64s, identity: Int64s) -> Bools:
         """Which readings were admitted recently."""
@@ -167,6 +177,7 @@ class Recent:
         self._identities[rows[last], slot[last]] = identity[order][last]
         ends = place == count - 1
         self._next[rows[ends]] = (slot[ends] + 1) % REMEMBERED
+        self._run[sensor[placed_us > self.newest[sensor]]] = 0
         np.maximum.at(self.newest, sensor, placed_us)
         newest = placed_us == self.newest[sensor]
         self._newest_given[sensor[newest]] = given_us[newest]

@@ -26,7 +26,7 @@ class Redelivered:
     """
 
     def __init__(self, readings: int = REMEMBERED_READINGS) -> None:
-        self._ring: Uint64s = np.zeros(readings, np.uint64)
+        self._ring: Uint64s = np.full(readings, 0, np.uint64)
         self._written = 0  # since the beginning
         self._sorted: Uint64s = np.zeros(0, np.uint64)
         self._sorted_at = 0  # how much was written when it was sorted
