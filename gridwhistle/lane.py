@@ -39,8 +39,9 @@ class Unstored:
 class Lane:
     """One stream. stored: records of its spool below this position are in the store; ``stored_path`` keeps it.
 
-    waiting: readings that are on disk and not in the store. connects: the connection that the last batch came over. Making a lane reads what the last run left unstored, once,
-    to count it. Raises RetryableError where the spool cannot be read.
+    waiting: readings that are on disk and not in the store. connects: the connection that the last batch came over.
+    Making a lane reads what the last run left unstored, once, to count it. Raises RetryableError where the spool cannot
+    be read.
     """
 
     name: str
