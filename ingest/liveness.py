@@ -42,14 +42,13 @@ class Liveness:
         self._grace_us = int(settings.grace_s * US_PER_SECOND)
         self._last_us: Int64s = np.zeros(count, np.int64)
         self._falls_us: tuple[Int64s, ...] = tuple(np.zeros(count, np.int64) for _ in range(FALLS))  # newest last
-        self._heard = np.zeros(count, bool)  # since the last check
+        self._fell_us: Int64s = np.zeros(count, np.int64)  # last_us of the silent when they were found to be
         self._silent = np.zeros(count, bool)  # just now
         self._flapping = np.zeros(count, bool)
         self._told = np.zeros(count, bool)  # that it is silent
         self._boxes = _Boxes(city)
         self._up = True
-        self._due_us: Int64s = np.zeros(count, np.int64)  # when its silence is too long
-        self._listen_from(start_us)
+        self._since_us = start_us
 
     @property
     def silent(self) -> int:
@@ -78,7 +77,7 @@ class Liveness:
             raise ValueError(f"silent has the shape {silent.shape}, expected {self._silent.shape}")
         self._silent |= silent
         self._told |= silent
-        self._heard &= ~silent  # what was heard before is not their return
+        self._fell_us[silent] = self._last_us[silent]  # what was heard before is not their return
         self._flapping &= self._told
 
     def seen(self, batch: ReadingBatch) -> None:
@@ -90,9 +89,7 @@ class Liveness:
         if (received_us[1:] < received_us[:-1]).any():  # the last of a sensor's entries must be its newest
             order = np.argsort(received_us, kind="stable")
             sensor, received_us = sensor[order], received_us[order]
-        self._last_us[sensor] = np.maximum(self._last_us[sensor], received_us)
-        self._due_us[sensor] = np.maximum(self._due_us[sensor], received_us + self._allowed_us[sensor])
-        self._heard[sensor] = True
+        self._last_us[sensor] = received_us
 
     def link(self, up: bool, now_us: int) -> None:  # the one thing it is told
         """Say whether readings can reach us at all. While not, nobody is called silent.
@@ -100,19 +97,18 @@ class Liveness:
         When they can again every sensor has its full allowance anew. Saying the same twice changes nothing.
         """
         if up and not self._up:
-            self._listen_from(now_us)
+            self._since_us = now_us
         self._up = up
 
     def check(self, now_us: int) -> list[LivenessChange]:
         """Who fell silent and who speaks again since the last check, in order of sensors."""
-        back = self._silent & self._heard
-        self._silent &= ~back
-        self._heard[:] = False
-        if self._up:
-            fallen = self._due_us < now_us
-            fallen &= ~self._silent
-            self._silent |= fallen
-            self._note_falls(np.flatnonzero(fallen), now_us)
+        silent = np.flatnonzero(self._silent)
+        self._silent[silent[self._last_us[silent] != self._fell_us[silent]]] = False
+        if self._up and now_us - self._since_us > self._grace_us:
+            fallen = np.flatnonzero(self._overdue(now_us))
+            self._silent[fallen] = True
+            self._fell_us[fallen] = self._last_us[fallen]
+            self._note_falls(fallen, now_us)
         steady = self._grown_steady(now_us)
         # Heard since the last check and silent for too long again: nothing changed that anybody could see.
         changed = np.flatnonzero((self._silent | self._flapping) != self._told)
@@ -121,9 +117,13 @@ class Liveness:
         self._told[changed] = ~self._told[changed]
         return self._changes(changed, steady, now_us)
 
-    def _listen_from(self, now_us: int) -> None:
-        self._since_us = now_us
-        np.maximum(self._due_us, now_us + np.maximum(self._allowed_us, self._grace_us), out=self._due_us)
+    def _overdue(self, now_us: int) -> Bools:
+        """Who has not been heard for longer than allowed and is not called silent yet."""
+        late_us = np.maximum(self._last_us, self._since_us)
+        np.subtract(now_us, late_us, out=late_us)
+        overdue: Bools = late_us > self._allowed_us
+        overdue &= ~self._silent
+        return overdue
 
     def _note_falls(self, fallen: Int64s, now_us: int) -> None:
         if not len(fallen):
@@ -177,7 +177,6 @@ class _Boxes:
         names = len(city.columns.device.names)
         self._members = np.argsort(self._of, kind="stable").astype(np.int32)  # box by box, in order within each
         self._bounds = np.searchsorted(self._of[self._members], np.arange(names + 1))
-        self._used = np.flatnonzero(np.diff(self._bounds))  # boxes that have sensors
 
     def others(self, sensor: int) -> tuple[int, tuple[int, ...]]:
         """How many sensors its box has, and the first of the others."""
@@ -194,16 +193,13 @@ class _Boxes:
         It lives where another spoke two intervals after this one did last, when this one must have spoken too. All is
         overdue where each should have spoken by now, half an interval allowed for.
         """
-        box = self._of[sensors]
-        heard_us = self._most(last_us)[box]
-        from_us = np.maximum(last_us, since_us)
-        alive = heard_us >= from_us[sensors] + 2 * interval_us[sensors]
-        overdue = self._most(from_us + interval_us + interval_us // 2)[box] < now_us
+        boxes, box = np.unique(self._of[sensors], return_inverse=True)
+        sizes = self._bounds[boxes + 1] - self._bounds[boxes]
+        begins = np.cumsum(sizes) - sizes
+        rows = self._members[np.repeat(self._bounds[boxes] - begins, sizes) + np.arange(int(sizes.sum()))]
+        last = last_us[rows]
+        heard_us = np.maximum.reduceat(last, begins)[box]
+        expected_us = np.maximum(last, since_us) + interval_us[rows] + interval_us[rows] // 2
+        overdue = np.maximum.reduceat(expected_us, begins)[box] < now_us
+        alive = heard_us >= np.maximum(last_us[sensors], since_us) + 2 * interval_us[sensors]
         return heard_us, alive, overdue
-
-    def _most(self, column: Int64s) -> Int64s:
-        """The largest entry of each box, shape (boxes,)."""
-        most = np.zeros(len(self._bounds) - 1, np.int64)
-        if len(self._used):
-            most[self._used] = np.maximum.reduceat(column[self._members], self._bounds[self._used])
-        return most
