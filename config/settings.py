@@ -136,7 +136,7 @@ class MqttSettings(Section):
         0.5, gt=0, le=3600, description="first pause before connecting again; doubles, with jitter"
     )
     reconnect_max_s: float = Field(
-        30,
+        3,
         gt=0,
         le=86_400,
         validate_default=True,

@@ -304,7 +304,7 @@ def test_a_settings_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 SAMPLES: dict[object, tuple[str, object]] = {
     bool: ("true", True),
     int: ("100", 100),
-    float: ("7.5", 7.5),
+    float: ("2.5", 2.5),
     str: ("a text", "a text"),
     Path: ("a/path", Path("a/path")),
     SecretStr: ("k7Rw-22pq", SecretStr("k7Rw-22pq")),
