@@ -16,6 +16,7 @@ import pyarrow.compute as pc  # type: ignore[import-untyped]  # ships no type in
 from config.city import City, Sensor
 from config.errors import ConfigurationError
 from ingest.model import Quality, ReadingBatch
+from ingest.rollups import Aggregates
 from ingest.store import TRUSTED
 
 LINES_PER_REQUEST = 20_000
@@ -26,6 +27,7 @@ _SENSORS_AT_ONCE = 20_000
 _TEXT = pa.large_string()
 _OPENING = pa.array([" value=" if quality in TRUSTED else " suspect=" for quality in Quality], _TEXT)
 _CLOSING = pa.array([" " if quality is Quality.GOOD else f",quality={quality:d}i " for quality in Quality], _TEXT)
+_CLOSED = pa.array(["i " if quality is Quality.GOOD else f"i,quality={quality:d}i " for quality in Quality], _TEXT)
 _LINE_BREAK, _NOTHING = pa.scalar("\n", _TEXT), pa.scalar("", _TEXT)
 
 
@@ -81,6 +83,26 @@ class LineFormatter:
         else:
             opening, closing = _OPENING[Quality.GOOD], _CLOSING[Quality.GOOD]
         return Lines(pc.binary_join_element_wise(series, opening, value, closing, time, _LINE_BREAK, _NOTHING))
+
+    def aggregates(self, rows: Aggregates) -> Lines:
+        """One line for each aggregate, in order: fields mean, min, max, count, and quality where it is not GOOD."""
+        mean, low, high, count, time = (
+            pc.cast(pa.array(column), _TEXT) for column in (rows.mean, rows.low, rows.high, rows.count, rows.at_us)
+        )
+        closing = _CLOSED.take(pa.array(rows.quality))
+        pieces = (
+            self._series.take(pa.array(rows.sensor)),
+            " mean=",
+            mean,
+            ",min=",
+            low,
+            ",max=",
+            high,
+            ",count=",
+            count,
+        )
+        texts = [pa.scalar(piece, _TEXT) if isinstance(piece, str) else piece for piece in pieces]
+        return Lines(pc.binary_join_element_wise(*texts, closing, time, _LINE_BREAK, _NOTHING))
 
 
 def _series_keys(sensors: Sequence[Sensor]) -> Iterator[list[str]]:

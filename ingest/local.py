@@ -11,8 +11,12 @@ import pyarrow as pa  # type: ignore[import-untyped]  # ships no type informatio
 
 from config.city import City
 from config.errors import PermanentError, RetryableError
+from config.settings import Retention
 from ingest.model import Bools, Int32s, Int64s, ReadingBatch, Series
-from ingest.store import StoreRefusedError
+from ingest.rollups import FIRST, FIVE_MINUTES, SETTLE_US, Kept, Piece, Points, drawn, pieces
+from ingest.store import TRUSTED, StoreRefusedError
+from ingest.store_accumulate import stable_order
+from ingest.store_local_rollups import done_until, roll_up
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS sensors (number INTEGER PRIMARY KEY, id VARCHAR NOT NULL UNIQUE);
@@ -20,8 +24,15 @@ CREATE TABLE IF NOT EXISTS readings (
     sensor INTEGER NOT NULL, event_us BIGINT NOT NULL, received_us BIGINT NOT NULL,
     value DOUBLE NOT NULL, quality UTINYINT NOT NULL
 );
+CREATE TABLE IF NOT EXISTS five_minutes (
+    sensor INTEGER NOT NULL, at_us BIGINT NOT NULL,
+    mean DOUBLE NOT NULL, low DOUBLE NOT NULL, high DOUBLE NOT NULL, count BIGINT NOT NULL, quality UTINYINT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS hours AS FROM five_minutes LIMIT 0;
+CREATE TABLE IF NOT EXISTS done (level VARCHAR PRIMARY KEY, until_us BIGINT NOT NULL);
+CREATE TABLE IF NOT EXISTS stale (sensor INTEGER NOT NULL, at_us BIGINT NOT NULL);
 """
-_NEVER = np.iinfo(np.int64).min
+_NEVER = int(np.iinfo(np.int64).min)
 _OPTIONS: dict[str, str | bool | int | float | list[str]] = {
     "memory_limit": "2GB"
 }  # the default takes 80 % of the machine, which is not ours alone
@@ -33,22 +44,25 @@ INSERT INTO readings SELECT * FROM batch
 ANTI JOIN (SELECT sensor, event_us FROM readings WHERE event_us BETWEEN $low AND $high) AS kept
 USING (sensor, event_us)
 """
-_RANGE = (
-    "SELECT count(*), min(event_us), max(event_us) FROM readings WHERE sensor = $s AND event_us >= $a AND event_us < $b"
-)
-_RAW = """
-SELECT event_us, value, value AS low, value AS high
-FROM readings WHERE sensor = $s AND event_us >= $a AND event_us < $b ORDER BY event_us
-"""
-_THINNED = """
-SELECT min(event_us) AS event_us, avg(value) AS value, min(value) AS low, max(value) AS high
-FROM readings WHERE sensor = $s AND event_us >= $a AND event_us < $b
-GROUP BY (event_us - $first) // $width ORDER BY 1
-"""
+_STALE = "INSERT INTO stale SELECT DISTINCT sensor, event_us - event_us % $width FROM batch WHERE event_us < $until"
+_COUNTS = f"quality IN ({', '.join(str(int(one)) for one in sorted(TRUSTED))})"
+_SOURCE = "FROM readings WHERE sensor = $s AND event_us >= $a AND event_us < $b"
+_RANGE = f"SELECT count(*), min(event_us) FILTER ({_COUNTS}), max(event_us) FILTER ({_COUNTS}) {_SOURCE}"  # fixed words
+_RAW = f"""
+SELECT event_us, value AS mean, value AS low, value AS high, 1 AS count {_SOURCE} ORDER BY event_us
+"""  # fixed words
+_THINNED = f"""
+SELECT min(event_us) AS event_us, avg(value) AS mean, min(value) AS low, max(value) AS high, count(*) AS count
+{_SOURCE} AND {_COUNTS} GROUP BY (event_us - $first) // $width ORDER BY 1
+"""  # fixed words
 
 
-def _first_of_each(sensor: Int32s, event_us: Int64s) -> Bools:
-    """Which rows are the first of their sensor and event time."""
+def _first_of_each(sensor: Int32s, event_us: Int64s) -> Bools | None:
+    """Which rows are the first of their sensor and event time; None where all of them are."""
+    order = stable_order(sensor)
+    steps = np.diff(event_us[order]) <= 0
+    if not (steps & (np.diff(sensor[order]) == 0)).any():
+        return None
     order = np.lexsort((event_us, sensor))
     again = (np.diff(sensor[order]) == 0) & (np.diff(event_us[order]) == 0)
     first = np.ones(len(sensor), np.bool_)
@@ -69,13 +83,20 @@ class DuckdbStore:
     Thread safety: one writer at a time, readers beside it on cursors of their own.
     """
 
-    def __init__(self, path: Path, city: City) -> None:
+    def __init__(self, path: Path, city: City, retention: Retention | None = None) -> None:
         self._path = path
+        self._retention = retention or Retention()
+        self._interval_s = [sensor.interval_s for sensor in city.sensors]
         self._ids = [sensor.id for sensor in city.sensors]
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._number: Int32s = np.empty(0, np.int32)  # by index of City.sensors
         self._newest: Int64s = np.empty(0, np.int64)  # by number in the file
         self._writing = threading.Lock()
+        self._maintaining = threading.Lock()
+        self._received_us = _NEVER  # newest, written in this run
+        self._now_us = _NEVER
+        self._rolling_us = FIRST  # aggregates are made up to then, or are being made
+        self._done = (FIRST, FIRST)
         self._closed = False
 
     def prepare(self) -> None:
@@ -97,6 +118,8 @@ class DuckdbStore:
             connection = duckdb.connect(str(self._path), config=_OPTIONS)
             connection.execute(_SCHEMA)
             self._learn_sensors(connection)
+            self._done = done_until(connection)
+            self._rolling_us = max(self._rolling_us, self._done[0])
         except duckdb.Error as error:
             if connection is not None:
                 connection.close()
@@ -134,7 +157,8 @@ class DuckdbStore:
             self._prepare()
             connection = self._open()
             rows = len(batch)
-            batch = batch.take(_first_of_each(batch.sensor, batch.event_us))
+            first = _first_of_each(batch.sensor, batch.event_us)
+            batch = batch if first is None else batch.take(first)
             sensor = self._number[batch.sensor]
             fresh = batch.event_us > self._newest[sensor]
             columns = pa.table(
@@ -146,8 +170,11 @@ class DuckdbStore:
                     "quality": batch.quality,
                 }
             )
+            both = (columns, columns[:0])
+            if not fresh.all():
+                both = columns.filter(pa.array(fresh)), columns.filter(pa.array(~fresh))
             try:
-                self._write(connection, columns.filter(pa.array(fresh)), columns.filter(pa.array(~fresh)))
+                self._write(connection, *both)
             except _REFUSALS as error:
                 raise StoreRefusedError(f"{self._path}: {error}", np.arange(rows)) from error
             except duckdb.Error as error:
@@ -155,6 +182,7 @@ class DuckdbStore:
                 self._reopen_if_broken()
                 raise RetryableError(f"{self._path}: {error}") from error
             np.maximum.at(self._newest, sensor, batch.event_us)
+            self._received_us = max(self._received_us, int(batch.received_us.max()))
 
     def _write(self, connection: duckdb.DuckDBPyConnection, fresh: pa.Table, unsure: pa.Table) -> None:
         connection.begin()
@@ -177,37 +205,53 @@ class DuckdbStore:
             with contextlib.suppress(RetryableError):
                 self._prepare()
 
-    @staticmethod
-    def _insert(connection: duckdb.DuckDBPyConnection, columns: pa.Table, *, unseen: bool) -> None:
+    def _insert(self, connection: duckdb.DuckDBPyConnection, columns: pa.Table, *, unseen: bool) -> None:
         if columns.num_rows == 0:
             return
         connection.register("batch", columns)
+        times = columns["event_us"].to_numpy()
         if unseen:
-            times = columns["event_us"].to_numpy()
             connection.execute(_INSERT_UNSEEN, {"low": int(times.min()), "high": int(times.max())})
         else:
             connection.execute(_INSERT_NEW)
+        if times.min() < self._rolling_us:
+            connection.execute(_STALE, {"width": FIVE_MINUTES.width_us, "until": self._rolling_us})
         connection.unregister("batch")
+
+    def maintain(self, now_us: int) -> None:
+        """See Store.maintain. Runs beside the writer on a cursor of its own, and holds no write up.
+
+        From the moment in which it is settled up to when there will be aggregates, the writer notes what it writes
+        behind that.
+        """
+        with self._maintaining:
+            with self._writing:
+                self._prepare()
+                known = min(now_us, self._received_us) if self._received_us != _NEVER else now_us
+                until = FIVE_MINUTES.floor(known - SETTLE_US)
+                self._rolling_us = max(self._rolling_us, until)
+            self._now_us = now_us
+            with self._reading() as cursor:
+                self._done = roll_up(cursor, self._retention, now_us, until)
 
     def series(self, sensor: int, from_us: int, to_us: int, max_points: int = 2000) -> Series:
         """See Store.series. A thinned point holds the mean, and stands at the first reading of its bucket."""
         if max_points < 1:
             raise ValueError(f"max_points is {max_points}, expected 1 or more")
+        self._open()
+        plan = self.plan(sensor, from_us, to_us, max_points)
+        return drawn([self.points(sensor, piece, max_points) for piece in plan], from_us, max_points)
+
+    def plan(self, sensor: int, from_us: int, to_us: int, max_points: int) -> list[Piece]:
+        """What a chart is drawn from."""
+        now_us = max(self._now_us, self._received_us, self._done[0])
+        kept = Kept.at(now_us, self._retention, *self._done)
+        return pieces(from_us, to_us, max_points, self._interval_s[sensor], kept)
+
+    def points(self, sensor: int, piece: Piece, max_points: int) -> Points:
+        """What a piece of a chart is drawn from; readings are thinned to at most max_points where they are more."""
         with self._reading() as cursor:
-            asked = {"s": int(self._number[sensor]), "a": from_us, "b": to_us}
-            found = cursor.execute(_RANGE, asked).fetchone()
-            count, first, last = found if found is not None else (0, None, None)
-            if count <= max_points:
-                columns = cursor.execute(_RAW, asked).fetchnumpy()
-            else:
-                width = -(-(last - first + 1) // max_points)
-                columns = cursor.execute(_THINNED, asked | {"first": first, "width": width}).fetchnumpy()
-        return Series(
-            np.asarray(columns["event_us"], np.int64),
-            np.asarray(columns["value"], np.float64),
-            np.asarray(columns["low"], np.float64),
-            np.asarray(columns["high"], np.float64),
-        )
+            return _points(cursor, int(self._number[sensor]), piece, max_points)
 
     def count(self) -> int:
         """See Store.count."""
@@ -234,3 +278,31 @@ class DuckdbStore:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
+
+
+def _points(cursor: duckdb.DuckDBPyConnection, number: int, piece: Piece, max_points: int) -> Points:
+    level = piece.level
+    asked = {"s": number, "a": piece.from_us, "b": piece.to_us}
+    if level is not None:
+        asked["a"] = level.floor(piece.from_us)
+        rows = cursor.execute(
+            f"SELECT at_us AS event_us, mean, low, high, count FROM {level.name}"  # noqa: S608  # a name of our own
+            " WHERE sensor = $s AND at_us >= $a AND at_us < $b ORDER BY at_us",
+            asked,
+        )
+    else:
+        found = cursor.execute(_RANGE, asked).fetchone()
+        count, first, last = found if found is not None else (0, None, None)
+        if count <= max_points or first is None:
+            rows = cursor.execute(_RAW, asked)
+        else:
+            width = -(-(last - first + 1) // max_points)
+            rows = cursor.execute(_THINNED, asked | {"first": first, "width": width})
+    columns = rows.fetchnumpy()
+    return Points(
+        np.asarray(columns["event_us"], np.int64),
+        np.asarray(columns["mean"], np.float64),
+        np.asarray(columns["low"], np.float64),
+        np.asarray(columns["high"], np.float64),
+        np.asarray(columns["count"], np.int64),
+    )

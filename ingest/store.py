@@ -38,9 +38,20 @@ class Store(Protocol):
         """
         ...
 
-    def series(self, sensor: int, from_us: int, to_us: int, max_points: int = 2000) -> Series:
-        """Readings of a sensor with from_us <= event time < to_us, thinned to at most max_points buckets.
+    def maintain(self, now_us: int) -> None:
+        """Bring the aggregates up to date, and delete what has been kept for long enough.
 
+        To be called every few minutes, from any thread; readings may be written and read meanwhile. Raises
+        RetryableError; a later call makes up for it.
+        """
+        ...
+
+    def series(self, sensor: int, from_us: int, to_us: int, max_points: int = 2000) -> Series:
+        """Readings of a sensor with from_us <= event time < to_us, as at most max_points points.
+
+        A long stretch, and what is not kept as readings any more, is drawn from aggregates of 5 minutes or an hour
+        (``ingest.rollups.pieces``). A point of its own shows any reading; one that stands for several, the trusted
+        among them. The first and the last point may stand for readings of up to a stretch beyond the range.
         Raises RetryableError while the store cannot be read.
         """
         ...

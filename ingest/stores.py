@@ -15,4 +15,4 @@ def open_store(settings: StoreSettings, data_dir: Path, city: City) -> Store:
         return InfluxStore(settings, city)
     if isinstance(settings, Influx1StoreSettings):
         return Influx1Store(settings, city)
-    return DuckdbStore(settings.path or data_dir / "readings.duckdb", city)
+    return DuckdbStore(settings.path or data_dir / "readings.duckdb", city, settings)

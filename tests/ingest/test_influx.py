@@ -66,7 +66,15 @@ def recorder() -> Iterator[Recorder]:
         def answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             url = urlsplit(self.path)
-            request = Request(self.command, url.path, parse_qs(url.query), self.headers.get("Authorization"), body)
+            fields = parse_qs(url.query)
+            if self.headers.get("Content-Type") == "application/x-www-form-urlencoded":
+                fields |= parse_qs(body.decode())
+            request = Request(self.command, url.path, fields, self.headers.get("Authorization"), body)
+            if url.path == "/api/v1/status/buildinfo":  # InfluxDB knows no such path
+                self.send_response(404)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
             record.requests.append(request)
             given = json.dumps(record.answers.pop(0)).encode() if record.answers else record.answer
             status = record.status
@@ -200,20 +208,25 @@ def test_a_server_that_is_not_there_is_worth_another_try(make: type[Store]) -> N
     store.close()
 
 
-def test_a_missing_bucket_is_created(recorder: Recorder) -> None:
+def test_missing_buckets_are_created_and_keep_everything_until_told_otherwise(recorder: Recorder) -> None:
+    orgs = {"orgs": [{"id": "0123456789abcdef", "name": "sample"}]}
+    made = {"id": "1", "name": "made", "retentionRules": []}
     recorder.status = 200
-    recorder.answers = [
-        {"buckets": []},
-        {"orgs": [{"id": "0123456789abcdef", "name": "sample"}]},
-        {"id": "1", "name": "gridwhistle", "retentionRules": []},
-    ]
+    recorder.answers = [{"buckets": []}] * 4 + [orgs, made] * 4 + [{"results": [{}]}]
     store = store2(recorder.port)
     store.prepare()
     store.close()
-    made = recorder.last()
-    assert (made.method, made.path) == ("POST", "/api/v2/buckets")
-    assert json.loads(made.body)["name"] == "gridwhistle"
-    assert json.loads(made.body)["orgID"] == "0123456789abcdef"
+    bodies = [
+        json.loads(one.body) for one in recorder.requests if (one.method, one.path) == ("POST", "/api/v2/buckets")
+    ]
+    assert {body["name"] for body in bodies} == {
+        "gridwhistle",
+        "gridwhistle_five_minutes",
+        "gridwhistle_hours",
+        "gridwhistle_state",
+    }
+    assert {body["orgID"] for body in bodies} == {"0123456789abcdef"}
+    assert [body["retentionRules"] for body in bodies] == [[{"type": "expire", "everySeconds": 0}]] * 4
 
 
 def test_a_server_without_buckets_makes_its_database_at_the_first_write(recorder: Recorder) -> None:
@@ -244,7 +257,7 @@ def test_a_wrong_token_is_named_at_the_start(recorder: Recorder) -> None:
 
 def test_2_is_read_by_influxql_from_the_database_of_its_bucket(recorder: Recorder) -> None:
     one = {"series": [{"columns": ["time", "count"], "values": [[7, 2]]}]}
-    thinned = {"series": [{"columns": ["time", "mean", "min", "max"], "values": [[7, 2.0, 1.0, 3.0]]}]}
+    thinned = {"series": [{"columns": ["time", "mean", "min", "max", "count"], "values": [[7, 2.0, 1.0, 3.0, 2]]}]}
     recorder.status, recorder.answers = 200, [{"results": [one, one, one]}, {"results": [thinned]}]
     store = store2(recorder.port)
     assert store.series(0, 5, 2**62, 1).high.tolist() == [3.0]
