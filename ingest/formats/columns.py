@@ -29,6 +29,8 @@ EXPECTED_NUMBER = "a finite number"
 READ_ERRORS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """All that msgspec raises over bytes it cannot read (measured over random bytes in the tests)."""
 
+_TIME_ERRORS = (msgspec.ValidationError, UnicodeEncodeError, OverflowError)  # UnicodeEncodeError: lone surrogates
+
 
 @dataclass(frozen=True, slots=True)
 class Unread:
@@ -133,7 +135,7 @@ def read_time(given: Any, zone: ZoneInfo | None = None, received_us: int = 0) ->
             seconds = seconds_of_any(moment, zone, received_us)
         else:
             seconds = float(given)
-    except (msgspec.ValidationError, OverflowError):
+    except _TIME_ERRORS:
         return None
     return seconds if EARLIEST_S <= seconds <= LATEST_S else None
 
@@ -164,7 +166,7 @@ def expected_time(given: Any, zone: ZoneInfo | None) -> str:
         given = given.isoformat()
     try:
         msgspec.convert(given, datetime)
-    except msgspec.ValidationError:
+    except _TIME_ERRORS:
         return f"Unix seconds, or RFC 3339 (without a zone it is {zone.key})"
     return f"a time that there is in {zone.key} (its clocks skip this one), in the years 1 to 9999"
 
