@@ -1,14 +1,11 @@
 """What only the receiver over MQTT 5 has to say; the rest stands in tests/contracts/test_receivers.py."""
 
 import asyncio
-import contextlib
 import socket
 import struct
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Self
 
 import mqtt5
 import numpy as np
@@ -21,6 +18,7 @@ from config.settings import IngestSettings, MqttSettings
 from gridwhistle.broker import broker_command
 from ingest.mqtt5 import OLD_PROTOCOL, SILENT_REFUSAL, Inbox, Mqtt5Receiver, Parsed, pubacks
 from ingest.receiver import ReceiverState
+from tests.ingest.scripted import Script
 from tests.support.broker import batches, eventually, ingest_settings, mqtt_settings, payloads, publish, until
 from tests.support.servers import Server, free_port, mosquitto
 
@@ -119,44 +117,6 @@ class TestInbox:
     @given(st.lists(st.integers(1, 65_535), min_size=1, max_size=50))
     def test_acknowledgements_are_what_the_codec_would_write(self, ids: list[int]) -> None:
         assert pubacks(np.array(ids, np.uint16)) == b"".join(mqtt5.PubAckPacket(one).write() for one in ids)
-
-
-class Script(threading.Thread):
-    """A broker that answers what it is told, whatever it is asked; remembers what it heard."""
-
-    def __init__(self, *answers: bytes, then: Callable[[socket.socket], None] | None = None) -> None:
-        super().__init__(daemon=True)
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self.listener.getsockname()[1]
-        self.answers, self.then = answers, then
-        self.heard: list[bytes] = []
-        self.over = threading.Event()
-
-    def run(self) -> None:
-        while not self.over.is_set():
-            with contextlib.suppress(OSError):
-                connection, _ = self.listener.accept()
-                with connection:
-                    connection.settimeout(20)
-                    self.talk(connection)
-
-    def talk(self, connection: socket.socket) -> None:
-        for answer in self.answers:
-            self.heard.append(connection.recv(65_536))
-            connection.sendall(answer)
-        if self.then is not None:
-            self.then(connection)
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.over.set()
-        with contextlib.suppress(OSError):
-            socket.create_connection(("127.0.0.1", self.port), 1).close()
-        self.join()
-        self.listener.close()
 
 
 WELCOME = mqtt5.ConnAckPacket().write()

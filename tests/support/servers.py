@@ -94,6 +94,20 @@ def mosquitto(folder: Path, *, extra: str = "") -> Iterator[Server]:
 
 
 @contextmanager
+def plain_mosquitto(folder: Path, *, extra: str = "") -> Iterator[Server]:
+    """A real Mosquitto with the limits it has when nobody sets any."""
+    folder.mkdir(parents=True, exist_ok=True)
+    port = free_port()
+    (folder / "mosquitto.conf").write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n{extra}\n")
+    server = Server([_find("mosquitto"), "-c", str(folder / "mosquitto.conf")], port, folder)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+@contextmanager
 def influxdb1(folder: Path) -> Iterator[Server]:
     """A real InfluxDB 1.x with HTTP on ``port``."""
     folder.mkdir(parents=True, exist_ok=True)
