@@ -1,4 +1,4 @@
-"""An exact memory of the last million readings, asked of what the broker sends again."""
+"""An exact memory of the last two million readings, asked of what the broker sends again."""
 
 import numpy as np
 import numpy.typing as npt
@@ -6,10 +6,10 @@ import numpy.typing as npt
 from ingest.admit import mixed
 from ingest.model import Bools, Int32s, Int64s
 
-REMEMBERED_READINGS = 2**20
+REMEMBERED_READINGS = 2**21
 """How many admitted readings are known again; more than a broker may have on the way to us unacknowledged.
 
-Ten thousand messages of a hundred readings (``mqtt.receive_maximum``) are fewer.
+Two connections with ten thousand messages of a hundred readings each (``mqtt.receive_maximum``) have fewer.
 """
 
 _RETAINED = np.uint64(0xA0761D6478BD642F)
@@ -21,8 +21,8 @@ Uint64s = npt.NDArray[np.uint64]
 class Redelivered:
     """Hashes of admitted readings in order of admission: a ring, the oldest is forgotten first. 8 bytes a reading.
 
-    Of two different readings 64 bits are the same once in 2**64: with a million remembered, one reading in 10**13 that
-    is sent again for the first time is taken for known.
+    Of two different readings 64 bits are the same once in 2**64: with two million remembered, one reading in
+    10**13 that is sent again for the first time is taken for known.
     """
 
     def __init__(self, readings: int = REMEMBERED_READINGS) -> None:
