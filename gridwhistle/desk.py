@@ -34,6 +34,7 @@ from ingest.store import Store
 log = structlog.get_logger(__name__)
 
 TELL_EVERY_S = 1.0
+ACCEPT_PAUSE_S = 1.0
 AT_ONCE = 2
 """Series read at once: charts take this many threads of the core, never more."""
 
@@ -85,6 +86,7 @@ class Desk:
         self._trail_id = trail_id
         self._links: set[Link] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._listener: socket.socket
 
     @property
     def pages(self) -> int:
@@ -98,16 +100,20 @@ class Desk:
             link.send(Grown(trail_id))
 
     async def __aenter__(self) -> Self:
-        listener = _listen(self.path)
-        self._start(self._accept(listener), "pages")
+        self._listener = _listen(self.path)
+        self._open()
         self._start(self._tell(), "tell pages")
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        asyncio.get_running_loop().remove_reader(self._listener)
         tasks = tuple(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._listener.close()
+        for link in self._links:  # of tasks that had not begun
+            link.close()
         self.path.unlink(missing_ok=True)
 
     def _start(self, work: Coroutine[Any, Any, None], name: str) -> None:
@@ -120,16 +126,26 @@ class Desk:
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("what was done for a page failed", what=task.get_name(), exc_info=error)
 
-    async def _accept(self, listener: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        with listener:
-            while True:
-                connection, _ = await loop.sock_accept(listener)
-                self._start(self._serve(connection), "page")
+    def _open(self) -> None:
+        if self._listener.fileno() >= 0:
+            asyncio.get_running_loop().add_reader(self._listener, self._accept)
 
-    async def _serve(self, connection: socket.socket) -> None:
+    def _accept(self) -> None:
+        try:
+            connection, _ = self._listener.accept()
+        except BlockingIOError:  # it has gone again
+            return
+        except OSError as error:  # no more files to be had, which passes
+            log.warning("a page cannot be let in yet", why=str(error))
+            loop = asyncio.get_running_loop()
+            loop.remove_reader(self._listener)
+            loop.call_later(ACCEPT_PAUSE_S, self._open)
+            return
         link = Link(connection)
         self._links.add(link)
+        self._start(self._serve(link), "page")
+
+    async def _serve(self, link: Link) -> None:
         try:
             self._tell_now([link])
             link.send(Grown(self._trail_id))

@@ -31,7 +31,7 @@ WRONG_ORDER = 2
 """Exit code where starting again cannot help: a person must mend something."""
 
 FIRST_PAUSE_S = 0.2
-LONGEST_PAUSE_S = 10.0
+LONGEST_PAUSE_S = 30.0
 STEADY_S = 60.0
 """A page that served for so long has settled: if it ends then, it is started again at once."""
 
@@ -171,7 +171,8 @@ async def _end(process: Process) -> None:
     if process.stdin is not None:
         process.stdin.close()
     try:
-        await asyncio.wait_for(process.wait(), STOP_S)
+        async with asyncio.timeout(STOP_S):  # wait_for of Python 3.11 loses a cancellation that comes with the end
+            await process.wait()
     except TimeoutError:
         log.warning("the page did not end and is killed", waited_s=STOP_S)
         process.kill()

@@ -22,6 +22,8 @@ async def health(ports: PortsDep, _: VisitorDep) -> HealthOut:
         time_zone=ports.city.timezone.key,
         city=Names.of(ports.city.name),
         city_version=ports.city.version,
+        behind_seconds=round(found.behind_s, 1),
+        waiting=found.waiting,
         parts=dict(found.parts),
         counters=dict(found.counters),
     )

@@ -193,7 +193,8 @@ class People(Wire):
 class HealthOut(Wire):
     """How the daemon does. parts: "ok" or what ails it. counters: since the start. now: the daemon's clock.
 
-    time_zone: the city's, by its IANA name; the page shows times in it.
+    time_zone: the city's, by its IANA name; the page shows times in it. behind_seconds: for how long readings wait until
+    they are judged; 0 while the daemon keeps up. waiting: readings that are safe on disk and not in the store yet.
     """
 
     ok: bool
@@ -201,6 +202,8 @@ class HealthOut(Wire):
     time_zone: str
     city: Names
     city_version: str
+    behind_seconds: float
+    waiting: int
     parts: dict[str, str]
     counters: dict[str, int]
 
@@ -210,6 +213,8 @@ class HealthOut(Wire):
         time_zone="Asia/Shanghai",
         city={"zh": "示例市", "en": "Sample City"},
         city_version="4f1c",
+        behind_seconds=0.0,
+        waiting=1800,
         parts={"broker": "ok", "store": "ok"},
         counters={"readings_admitted": 120000},
     )
