@@ -21,7 +21,7 @@ import structlog
 from config.city import City
 from config.errors import ConfigurationError, RetryableError
 from ingest.model import Admission, Record
-from ingest.spool_folder import DRAFT, FolderLock, sync_folder, write_all
+from ingest.spool_folder import DRAFT, FolderLock, make_folder, sync_folder, write_all
 from ingest.spool_format import SEGMENT_HEAD, RecordHead, SegmentHead, decode_record, encode_record
 from ingest.spool_reading import Reading
 from ingest.spool_segments import Damage, Segment, Stored, first_of, read_head, segment_files, segment_path, walk
@@ -79,12 +79,13 @@ class Spool:
         self._suspect = False  # an fsync failed: what is unsynced must be written anew
         self._folder_changed = False
         self._end = self._synced = self._released = 0
+        self._settled_bytes = 0  # of all files but the newest segment
         self._tables: dict[int, int] = {}  # fingerprints to bytes
         self._reading = Reading(folder, self._table)
         self._counters = dict.fromkeys(_COUNTERS, 0)
         self._closed = False
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
         except OSError as error:
             raise ConfigurationError(f"{folder}: cannot be made or used for the spool: {error}") from error
         self._held = FolderLock(folder)
@@ -117,7 +118,7 @@ class Spool:
     def bytes(self) -> int:
         """Bytes of all files of the spool."""
         with self._lock:
-            return sum(segment.size for segment in self._segments) + sum(self._tables.values())
+            return self._settled_bytes + (self._segments[-1].size if self._segments else 0)
 
     @property
     def counters(self) -> dict[str, int]:
@@ -269,6 +270,7 @@ class Spool:
         self._folder_changed = False
         self._synced = self._end
         self._forget_tables()
+        self._count_bytes()
 
     def _find_segments(self) -> None:
         files = segment_files(self._folder)
@@ -372,6 +374,7 @@ class Spool:
         after = self._end if self._segments else first
         segment = self._new_file(segment_path(self._folder, first), first, after)
         self._segments.append(segment)
+        self._count_bytes()
         return segment
 
     def _new_file(self, path: Path, first: int, after: int) -> Segment:
@@ -425,12 +428,16 @@ class Spool:
             old = self._segments[-1] if self._segments else None
             if old is not None:
                 first = next((one for one in self._unsynced if one.segment is old), None)
-                old.size, old.end, old.ended = old.size if first is None else first.offset, begin, True
+                size = old.size if first is None else first.offset
+                old.end, old.ended = begin, True
                 old.marks = [mark for mark in old.marks if mark[0] < begin]
-                os.truncate(old.path, old.size)
+                os.truncate(old.path, size)
+                old.size = size
                 old.close()
         except OSError as error:
             raise self._failure("cannot be cut back", error) from error
+        finally:
+            self._count_bytes()
         path = segment_path(self._folder, begin)
         fresh = self._new_file(path.with_suffix(DRAFT), begin, begin)
         try:
@@ -443,6 +450,7 @@ class Spool:
         if old is not None and old.path == path:
             self._segments.pop()
         self._segments.append(fresh)
+        self._count_bytes()
         self._unsynced = unsynced
         self._suspect = False
         self._counters["rewritten"] += len(unsynced)
@@ -469,8 +477,10 @@ class Spool:
                 _log.warning("spool_not_deleted", file=str(segment.path), why=str(error))
                 return
             self._segments.pop(0)
+            self._count_bytes()
         if count:
             self._forget_tables()
+            self._count_bytes()
 
     def _forget_tables(self) -> None:
         """Delete the tables of sensors that no segment speaks of."""
@@ -484,6 +494,10 @@ class Spool:
                 _log.warning("spool_not_deleted", file=str(table_path(self._folder, fingerprint)), why=str(error))
                 continue
             del self._tables[fingerprint]
+
+    def _count_bytes(self) -> None:
+        """To be called whenever segments or tables come or go."""
+        self._settled_bytes = sum(segment.size for segment in self._segments[:-1]) + sum(self._tables.values())
 
     def _failure(self, what: str, error: OSError) -> RetryableError:
         if error.errno in _FULL:

@@ -35,6 +35,14 @@ class FolderLock:
             os.close(handle)
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder and what is missing above it, each name on disk when it returns. Raises OSError."""
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for one in reversed(missing):
+        sync_folder(one.parent)
+
+
 def sync_folder(folder: Path) -> None:
     """Bring the names in a folder to the disk. Raises OSError."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

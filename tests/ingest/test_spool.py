@@ -329,6 +329,35 @@ class TestFailures:
         opened.close()
         assert positions(spool(tmp_path)) == list(range(15))
 
+    def test_a_full_disk_on_the_way_to_writing_anew_loses_nothing(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        opened = filled(tmp_path, 7)
+        for number in range(7, 20):
+            opened.append(admission(number), NOW_US)
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fdatasync", failing(errno.EIO))
+            with pytest.raises(RetryableError):
+                opened.sync()
+            for call, number in (("unlink", errno.EROFS), ("truncate", errno.EIO), ("pwrite", errno.ENOSPC)):
+                with monkeypatch.context() as worse:
+                    worse.setattr(os, call, failing(number))
+                    with pytest.raises(RetryableError):
+                        opened.sync()
+                    with pytest.raises(RetryableError):
+                        opened.append(admission(20), NOW_US)
+                assert opened.synced == 7
+                assert positions(opened) == list(range(20))
+                assert opened.bytes == sum(path.stat().st_size for path in tmp_path.iterdir())
+                copied(tmp_path, tmp_path.with_name(f"crashed-{call}"))
+        for crashed in tmp_path.parent.glob("crashed-*"):
+            assert positions(spool(crashed))[:7] == list(range(7))
+        assert opened.sync() == 20
+        opened.close()
+        with capture_logs() as logs:
+            assert positions(spool(tmp_path)) == list(range(20))
+        assert logs == []
+
 
 class SpoolMachine(RuleBasedStateMachine):
     """A spool against a list. A crash keeps what was synced and any beginning of what was written behind it."""
@@ -423,6 +452,7 @@ class SpoolMachine(RuleBasedStateMachine):
             assert self.spool.end == len(self.model)
             assert self.spool.synced == self.safe
             assert self.spool.first <= self.released
+            assert self.spool.bytes == sum(path.stat().st_size for path in self.folder.iterdir())
             self.compare(self.spool.records(self.released), self.released, len(self.model))
 
     def compare(self, records: Iterator[Record], begin: int, end: int) -> None:
@@ -437,4 +467,4 @@ class SpoolMachine(RuleBasedStateMachine):
 
 
 TestSpoolMachine = SpoolMachine.TestCase
-TestSpoolMachine.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+TestSpoolMachine.settings = settings(max_examples=30, stateful_step_count=20, deadline=None)
