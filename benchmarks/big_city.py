@@ -77,7 +77,8 @@ class Borders:
         across, up = np.arange(left, right), np.arange(low, high)
         columns = np.concatenate([across, np.full(len(up), right), across[::-1] + 1, np.full(len(up) + 1, left)])
         rows = np.concatenate([np.full(len(across), low), up, np.full(len(across), high), up[::-1] + 1, [low]])
-        return np.stack([self._lon[rows, columns], self._lat[rows, columns]], axis=1).tolist()
+        ring: list[list[float]] = np.stack([self._lon[rows, columns], self._lat[rows, columns]], axis=1).tolist()
+        return ring
 
 
 def write_city(folder: Path, sensors: int, seed: int = 1) -> None:
@@ -140,7 +141,7 @@ def _write_people(folder: Path, tree: list[Patch]) -> None:
 
 def _shifts(tree: list[Patch], workers: list[str]) -> list[tuple[str, ...]]:
     """Two workers by turns and a deputy in every grid, a leader above, maintenance and the centre in the district."""
-    made = []
+    made: list[tuple[str, ...]] = []
     for number, patch in enumerate(tree):
         first, second, third = (workers[(number * 3 + step) % len(workers)] for step in range(3))
         if patch.level == "grid":

@@ -48,10 +48,11 @@ class CityReport:
         return tuple(problem for problem in self.problems if problem.level is Level.ERROR)
 
 
-def read_city(folder: Path, *, today: date | None = None) -> CityReport:
+def read_city(folder: Path, *, today: date | None = None, kept_in: Path | None = None) -> CityReport:
     """Read and check a city folder; never raises for what stands in it.
 
-    today: the day after which no calibration can have been; not checked where None.
+    today: the day after which no calibration can have been; not checked where None. kept_in: a file of ours in which
+    sensors that were read without mistake are kept, so that reading the same again is quick (``kept_sensors``).
     """
     log = ProblemLog()
     if not folder.is_dir():
@@ -62,7 +63,13 @@ def read_city(folder: Path, *, today: date | None = None) -> CityReport:
     workers, worker_ids = read_workers(folder, log.of(WORKERS_FILE))
     departments, owners = read_departments(folder, log.of(DEPARTMENTS_FILE))
     sensors = read_sensors(
-        folder, log.of(SENSORS_FILE), grids=tree.grids, owners=owners, owners_file=DEPARTMENTS_FILE, today=today
+        folder,
+        log.of(SENSORS_FILE),
+        grids=tree.grids,
+        owners=owners,
+        owners_file=DEPARTMENTS_FILE,
+        today=today,
+        kept_in=kept_in,
     )
     roster = read_roster(folder, tree.grids, tree.codes, worker_ids, log.of(ROSTER_FILE))
     limits = read_limits(folder, sensors, log.of(LIMITS_FILE))
@@ -82,9 +89,9 @@ def read_city(folder: Path, *, today: date | None = None) -> CityReport:
     return CityReport(city, log.all())
 
 
-def load_city(folder: Path, *, today: date | None = None) -> City:
-    """The city of a folder. Raises ConfigurationError with its errors, one a line, in English."""
-    report = read_city(folder, today=today)
+def load_city(folder: Path, *, today: date | None = None, kept_in: Path | None = None) -> City:
+    """The city of a folder, read as ``read_city`` does. Raises ConfigurationError with its errors, one a line."""
+    report = read_city(folder, today=today, kept_in=kept_in)
     if report.city is None:
         lines = [problem.text(Language.EN) for problem in report.errors[:MOST_LINES]]
         if len(report.errors) > MOST_LINES:

@@ -1,6 +1,6 @@
 """``limits.csv``: the values at which somebody must come, where the city sets its own."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from config.limits import DEFAULT_LIMITS, Limit, LimitTable, Side, limit_table
@@ -30,13 +30,14 @@ def read_limits(folder: Path, sensors: SensorRows, problems: FileProblems) -> Li
     rows = list(LIMITS_TABLE.rows(data, problems)) if data is not None else []
     wanted = {row["sensor"] for row in rows}
     columns = sensors.sensors
+    standing = None if sensors.known is None else wanted.intersection(sensors.known)
     measured = {id_: columns.quantity[row] for row, id_ in enumerate(columns.ids) if id_ in wanted} if wanted else {}
     by_quantity: dict[str, list[Limit]] = {}
     by_sensor: dict[str, list[Limit]] = {}
     seen: dict[tuple[str, str, Side, Severity], int] = {}
     for row in rows:
         limit, sensor = _read_limit(row, problems), row["sensor"]
-        if (sensor and not _fits(row, sensors, measured, problems)) or limit is None:
+        if (sensor and not _fits(row, standing, measured, problems)) or limit is None:
             continue
         first = seen.setdefault((sensor, limit.quantity, limit.side, limit.severity), row.line)
         if first != row.line:
@@ -50,9 +51,9 @@ def read_limits(folder: Path, sensors: SensorRows, problems: FileProblems) -> Li
     return limit_table([*kept, *(limit for steps in by_quantity.values() for limit in steps)], by_sensor)
 
 
-def _fits(row: Row, sensors: SensorRows, measured: Mapping[str, str], problems: FileProblems) -> bool:
+def _fits(row: Row, standing: Collection[str] | None, measured: Mapping[str, str], problems: FileProblems) -> bool:
     sensor, quantity = row["sensor"], row["quantity"]
-    if sensors.lines is not None and sensor not in sensors.lines:
+    if standing is not None and sensor not in standing:
         problems.error("unknown_reference", row=row.line, field="sensor", found=sensor, target=FILE)
         return False
     actual = measured.get(sensor, quantity)  # a sensor left out for a mistake has its word already

@@ -85,12 +85,14 @@ class FileProblems:
     """Writes down the mistakes of one file.
 
     incomplete: whether a part of the file could not be read at all, so that what seems missing may stand in it.
+    count: how many were written down.
     """
 
     def __init__(self, log: ProblemLog, file: str) -> None:
         self._log = log
         self.file = file
         self.incomplete = False
+        self.count = 0
 
     def unreadable(
         self, code: str, *, row: int | None = None, field: str | None = None, found: object = "", **params: object
@@ -114,6 +116,7 @@ class FileProblems:
     def _add(
         self, level: Level, code: str, place: tuple[int | None, str | None], found: object, params: dict[str, object]
     ) -> None:
+        self.count += 1
         shown = str(found).encode("utf-8", "replace").decode()
         if len(shown) > _LONGEST_FOUND:
             shown = shown[: _LONGEST_FOUND - 1] + "…"

@@ -5,7 +5,7 @@ wrong in a chunk its lines are looked at one by one.
 """
 
 import gc
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
@@ -15,6 +15,7 @@ import numpy as np
 
 from config.city import Grid
 from config.geometry import PointFinder, off_globe
+from config.kept_sensors import keep, kept, key_of
 from config.problems import FileProblems, join
 from config.quantities import QUANTITIES
 from config.sensors import Float64s, Int32s, Labels, SensorColumns, TextTable, coded, labels
@@ -43,10 +44,10 @@ TABLE = Table(
 
 @dataclass(frozen=True, slots=True)
 class SensorRows:
-    """What could be read. lines: the line of every id, also of those left out; None where a part is unreadable."""
+    """What could be read. known: every id in the file, also of lines left out; None where a part is unreadable."""
 
     sensors: SensorColumns = field(default_factory=lambda: SensorColumns.of(()))
-    lines: Mapping[str, int] | None = None
+    known: Collection[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,21 +284,28 @@ def read_sensors(
     owners: frozenset[str] | None,
     owners_file: str,
     today: date | None,
+    kept_in: Path | None = None,
 ) -> SensorRows:
     """Read the sensors and place each in the finest grid that holds it; a line with a mistake is left out.
 
     owners: the ids that may own a sensor, from the file ``owners_file``; None where they are not known.
-    grids: those that could be read; no sensor is said to be outside where there are none.
+    grids: those that could be read; no sensor is said to be outside where there are none. kept_in: a file in which
+    a table without any mistake is kept as it was read, for the next time.
     """
     data = read_bytes(folder / FILE, problems)
     if data is None:
         return SensorRows()
+    key = key_of(data, grids, owners) if kept_in is not None and grids and owners is not None else None
+    if kept_in is not None and key is not None and (columns := kept(kept_in, key, today)) is not None:
+        return SensorRows(columns, columns.ids)
     reader, built, places = _Reader(problems, owners, owners_file, today), _Built(), _Places(grids)
     with _no_collections():
         for chunk in TABLE.chunks(data, problems):
             _read_chunk(chunk, reader, built, places)
     sensors = built.columns(reader.shared, places.codes)
-    return SensorRows(sensors, None if problems.incomplete else reader.seen)
+    if kept_in is not None and key is not None and not problems.count:
+        keep(sensors, kept_in, key, today)
+    return SensorRows(sensors, None if problems.incomplete else reader.seen.keys())
 
 
 def _read_chunk(chunk: Chunk, reader: _Reader, built: _Built, places: "_Places") -> None:
