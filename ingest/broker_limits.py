@@ -132,7 +132,7 @@ def _of_what_it_did(seen: Observed, settings: MqttSettings) -> Iterator[Finding]
         yield _finding(Level.ERROR, "session_forgotten", "persistent_client_expiration 30d")
         return
     if seen.kept < seen.tried:
-        lines = ("max_queued_messages 10000000", "max_queued_bytes 2147483648")
+        lines = ("max_queued_messages 10000000", "max_queued_bytes 4294967296")
         yield _finding(Level.WARNING, "queue_too_short", *lines, kept=seen.kept, tried=seen.tried)
     if seen.qos_0_kept < QOS_0:
         yield _finding(Level.WARNING, "qos_0_not_kept", "queue_qos0_messages true")
