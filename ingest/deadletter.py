@@ -16,6 +16,7 @@ import re
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
 
@@ -23,7 +24,7 @@ import msgspec
 import structlog
 
 from config.city import City
-from config.clock import isoformat
+from config.clock import US_PER_SECOND, isoformat
 from config.errors import RetryableError
 from ingest.model import Refusal, RefusalReason
 
@@ -32,6 +33,7 @@ _log = structlog.get_logger(__name__)
 PART_BYTES = 16 * 2**20
 TOTAL_BYTES = 512 * 2**20
 
+_DAY_US = 86_400 * US_PER_SECOND
 _NAME = re.compile(r"\d{4}-\d{2}-\d{2}\.\d{4,}\.jsonl", re.ASCII)
 
 
@@ -90,14 +92,17 @@ class DeadLetter:
         """Keep refusals; on disk when it returns. Raises RetryableError when the disk does not take them."""
         if not refused:
             return
-        days = groupby(refused, key=lambda refusal: isoformat(refusal.received_us)[:10])
+        days = groupby(refused, key=lambda refusal: refusal.received_us // _DAY_US)
         of_days = [
-            (day, b"".join(self._line(list(of_message)) for of_message in _by_message(of_day))) for day, of_day in days
+            (_time(day * _DAY_US)[:10], b"".join(self._line(list(of_message)) for of_message in _by_message(of_day)))
+            for day, of_day in days
         ]
         with self._writing:
             before: list[tuple[Path, int]] = []
             try:
-                self._folder.mkdir(parents=True, exist_ok=True)
+                if not self._folder.is_dir():
+                    self._folder.mkdir(parents=True, exist_ok=True)
+                    _sync_folder(self._folder.parent)
                 for day, lines in of_days:
                     self._append(day, lines, before)
             except OSError as error:
@@ -112,7 +117,7 @@ class DeadLetter:
     def _line(self, refused: Sequence[Refusal]) -> bytes:
         first = refused[0]
         line = _MessageLine(
-            received=isoformat(first.received_us),
+            received=_time(first.received_us),
             topic=_utf8(first.topic),
             refused=[
                 _RefusedLine(
@@ -181,6 +186,12 @@ class DeadLetter:
                 if len(found) >= n:
                     return found[:n][::-1]
         return found[::-1]
+
+
+@lru_cache(maxsize=1024)
+def _time(time_us: int) -> str:
+    """RFC 3339; what is refused together was mostly received together."""
+    return isoformat(time_us)
 
 
 def _part(path: Path) -> tuple[str, int]:

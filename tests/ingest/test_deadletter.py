@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +14,7 @@ from ingest.deadletter import DeadLetter
 from ingest.model import Refusal, RefusalReason
 from tests.ingest.builders import NOW_US, small_city
 
+ROOT = Path(__file__).parents[2]
 DAY_US = 86_400 * 1_000_000
 
 
@@ -148,6 +151,78 @@ def test_a_write_that_fails_half_way_leaves_nothing_behind(tmp_path: Path, monke
             letters.write([refusal(1), refusal(DAY_US)])
     letters.write([refusal(1), refusal(DAY_US)])
     assert [entry.found for entry in letters.tail(9)] == ["found 0", "found 1", f"found {DAY_US}"]
+
+
+WRITER = """
+import resource, signal, sys
+from pathlib import Path
+from config.errors import RetryableError
+from ingest.deadletter import DeadLetter
+from tests.ingest.builders import small_city
+from tests.ingest.test_deadletter import refusal
+letters = DeadLetter(Path(sys.argv[1]), small_city(), part_bytes=5000)
+"""
+
+
+def writer(script: str, folder: Path) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-c", WRITER + script, str(folder)], stdout=subprocess.PIPE, text=True, cwd=ROOT
+    )
+
+
+def test_what_is_written_outlives_a_kill_at_any_moment(tmp_path: Path) -> None:
+    endless = """
+number = 0
+while True:
+    letters.write([refusal(number), refusal(number + 1)])
+    print(number + 1, flush=True)
+    number += 2
+"""
+    with writer(endless, tmp_path) as process:
+        assert process.stdout is not None
+        told = [int(process.stdout.readline()) for _ in range(60)]
+        process.kill()
+        told += [int(line) for line in process.stdout]
+    DeadLetter(tmp_path, small_city()).write([refusal(-1)])  # whoever comes next
+    found = [entry.found for entry in DeadLetter(tmp_path, small_city()).tail(100_000)]
+    assert found[: told[-1] + 1] == [f"found {number}" for number in range(told[-1] + 1)]
+    assert found[-1] == "found -1"
+    assert len(found) <= told[-1] + 1 + 2 + 1  # at most the write that nobody was told of
+
+
+def test_a_disk_that_is_full_keeps_whole_lines_once_and_goes_on_when_there_is_room(tmp_path: Path) -> None:
+    fills = """
+letters = DeadLetter(Path(sys.argv[1]), small_city(), part_bytes=10**6)
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+_, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, most))
+written = 0
+try:
+    while True:
+        letters.write([refusal(number) for number in range(written, written + 7)])
+        written += 7
+except RetryableError as error:
+    print(written, "too large" in str(error).lower(), flush=True)
+resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+letters.write([refusal(number) for number in range(written, written + 7)])
+"""
+    with writer(fills, tmp_path) as process:
+        assert process.stdout is not None
+        written, known = process.stdout.read().split()
+    assert (int(written) > 7, known, process.returncode) == (True, "True", 0)
+    found = [entry.found for entry in DeadLetter(tmp_path, small_city()).tail(100_000)]
+    assert found == [f"found {number}" for number in range(int(written) + 7)]
+
+
+def test_the_bound_holds_however_fast_it_is_filled(tmp_path: Path) -> None:
+    letters = DeadLetter(tmp_path, small_city(), part_bytes=20_000, total_bytes=100_000)
+    for first in range(0, 6000, 300):
+        letters.write([refusal(number, payload=b"x" * 50) for number in range(first, first + 300)])
+        sizes = [path.stat().st_size for path in (tmp_path / "dead-letter").iterdir()]
+        assert sum(sizes) <= 100_000
+    kept = [entry.found for entry in letters.tail(10_000)]
+    assert kept == [f"found {number}" for number in range(6000 - len(kept), 6000)]
+    assert letters.counters["deleted_messages"] == 6000 - len(kept) > 0
 
 
 def test_files_of_other_names_are_left_alone(tmp_path: Path) -> None:
