@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -6,11 +7,13 @@ from typer.testing import CliRunner
 
 from config.errors import ConfigurationError, RetryableError
 from gridwhistle.cli import app
+from gridwhistle.cli_spool import spool_app
 from ingest.model import Quality
 from ingest.spool import Spool
 from tests.ingest.builders import NOW_US, small_city
 from tests.ingest.spool_builders import admission, spool
 from tests.sensors_sim.listener import listening
+from tests.support.daemon import ROOT
 from tests.support.servers import free_port, mosquitto
 
 runner = CliRunner()
@@ -19,7 +22,7 @@ runner = CliRunner()
 @pytest.fixture
 def kept(tmp_path: Path) -> Spool:
     """A spool of twelve records, still open, as beside a running daemon."""
-    opened = spool(tmp_path / "var" / "spool" / "calm")
+    opened = spool(tmp_path / "var" / "spool" / "bulk")
     for number in range(12):
         opened.append(admission(number, refused=2 if number == 3 else 0), NOW_US + number * 1_000_000)
     opened.sync()
@@ -95,7 +98,7 @@ def test_of_several_spools_one_has_to_be_named(tmp_path: Path, kept: Spool) -> N
     urgent.append(admission(0), NOW_US)
     result = runner.invoke(app, ["spool", "cat", str(tmp_path / "var"), "--language", "en"])
     assert isinstance(result.exception, ConfigurationError)
-    assert "calm" in str(result.exception)
+    assert "bulk" in str(result.exception)
     assert "urgent" in str(result.exception)
     result = runner.invoke(app, ["spool", "ls", str(tmp_path / "var"), "--language", "en"])
     assert "13 records" not in result.output
@@ -138,3 +141,12 @@ def test_a_replay_without_a_broker_says_where_it_looked(tmp_path: Path, kept: Sp
     assert isinstance(result.exception, RetryableError)
     assert "no broker answers at 127.0.0.1" in str(result.exception)
     assert kept.end == 12
+
+
+def test_the_page_about_the_spool_names_every_command_and_only_options_there_are() -> None:
+    page = (ROOT / "docs" / "spool.md").read_text(encoding="utf-8")
+    lines = re.findall(r"^\$ gridwhistle spool (\w+) (.*?)(?:#.*)?$", page, re.MULTILINE)
+    assert {name for name, _ in lines} == {command.name for command in spool_app.registered_commands}
+    for name, rest in lines:
+        shown = runner.invoke(app, ["spool", name, "--help"], env={"COLUMNS": "200"}).output
+        assert [option for option in re.findall(r"--\w+", rest) if option not in shown] == []
