@@ -13,14 +13,14 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from alerting.ledger import Ledger
-from config.city_files import EXAMPLE, load_city, read_city
-from config.clock import from_datetime, isoformat, today
+from config.city_files import EXAMPLE, load_city
+from config.clock import from_datetime, isoformat
 from config.errors import ConfigurationError, GridwhistleError
 from config.logs import configure_logs
-from config.problems import Level
 from config.settings_files import load_settings
 from config.texts import text
 from config.vocabulary import Language
+from gridwhistle.check import check_city, check_limits, check_settings
 from gridwhistle.cli_spool import spool_app
 from gridwhistle.daemon import daemon
 from gridwhistle.demo import PAGE_PORT, DemoOptions, Stage, demo
@@ -196,19 +196,32 @@ def demo_command(
 
 @app.command()
 def check(
-    folder: Annotated[Path, typer.Argument(help="Folder of the city's files.")],
+    folder: Annotated[
+        Path | None, typer.Argument(help="Folder of the city's files; that of the settings if not given.")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", "-c", help="Settings file: check it, too, its city and its broker.")
+    ] = None,
+    broker: Annotated[
+        bool, typer.Option("--broker/--no-broker", help="Try the limits of the broker that the settings name.")
+    ] = True,
     language: LanguageOption = Language.ZH,
 ) -> None:
-    """Check a city's folder and report every mistake at once. Exit code 1 where there is an error."""
-    report = read_city(folder, today=today())
-    for problem in report.problems:
-        style = "red" if problem.level is Level.ERROR else "yellow"
-        out.print(problem.text(language), style=style)
-    if report.city is None:
+    """Check a city's folder, or all that the settings name, and report every mistake. Exit code 1 for an error.
+
+    Of the broker it tells which limits would lose readings, and what to write against it into mosquitto.conf.
+    """
+    if folder is None and config is None:
+        raise typer.BadParameter("name the folder of a city, or the settings with --config")
+    settings = check_settings(config, out, language) if config is not None else None
+    good = settings is not None or config is None
+    city = folder or (settings.city if settings is not None else None)
+    if city is not None:
+        good = check_city(city, out, language) and good
+    if settings is not None and broker:
+        good = check_limits(settings.mqtt, out, language) and good
+    if not good:
         raise SystemExit(1)
-    city = report.city
-    counts = {"grids": len(city.grids), "sensors": len(city.sensors), "workers": len(city.workers)}
-    out.print(text("cli.city_good", language, counts))
 
 
 @app.command()
