@@ -29,14 +29,15 @@ class Offsets:
         _, first, device = np.unique(code, return_index=True, return_inverse=True)
         self._head: Int32s = first[device].astype(np.int32)
         sensors = len(city.sensors)
-        self._usual: Int64s = np.full(sensors, _UNKNOWN, np.int64)
-        self._least: Int64s = np.full(sensors, _UNKNOWN, np.int64)  # of the present window
+        self._both: Int64s = np.full((sensors, 2), _UNKNOWN, np.int64)  # read together
+        self._usual: Int64s = self._both[:, 0]
+        self._least: Int64s = self._both[:, 1]  # of the present window
         self._before: Int64s = np.full(sensors, _UNKNOWN, np.int64)  # of the window before it
         self._begun_us: int | None = None
 
     def columns(self) -> dict[str, npt.NDArray[np.int64]]:
         """All of it by name, each with a row per sensor."""
-        return {"usual_us": self._usual, "least_us": self._least, "before_us": self._before}
+        return {"usual_and_least_us": self._both, "before_us": self._before}
 
     def see(self, sensor: Int32s, delay_us: Int64s) -> Int64s:
         """Note delays; the part of each that its device does not usually have. Shape (n,).
@@ -44,14 +45,15 @@ class Offsets:
         A device heard for the first time is taken to have a right clock, unless it is ahead of ours.
         """
         device = self._head[sensor]
-        usual = self._usual[device]
-        beyond: Int64s = delay_us - np.where(usual == _UNKNOWN, np.minimum(delay_us, 0), usual)
-        less = np.flatnonzero(delay_us < self._least[device])
+        known = self._both.take(device, axis=0)
+        usual = known[:, 0]
+        less = np.flatnonzero(delay_us < known[:, 1])
         if len(less):
             rows = device[less]
+            usual = np.where(usual == _UNKNOWN, np.minimum(delay_us, 0), usual)
             np.minimum.at(self._least, rows, delay_us[less])
             self._usual[rows] = np.minimum(self._least[rows], self._before[rows])
-        return beyond
+        return delay_us - usual
 
     def turn(self, now_us: int) -> None:
         """Begin a new window where the present one is over."""

@@ -16,6 +16,8 @@ STEP_RUN = 5
 
 NEVER = np.iinfo(np.int64).min
 
+_SIXTEEN = np.dtype("V16")
+
 
 class Recent:
     """The newest reading of every sensor, and the last few, in order of receipt.
@@ -33,10 +35,15 @@ class Recent:
 
     def __init__(self, sensors: int) -> None:
         # Filled, not just asked for: the first readings do not pay for every page of memory.
-        self.newest: Int64s = np.full(sensors, NEVER, np.int64)  # as placed
-        self._newest_given: Int64s = np.full(sensors, NEVER, np.int64)
-        self._times: Int64s = np.full((sensors, REMEMBERED), NEVER, np.int64)  # as given
-        self._identities: Int64s = np.full((sensors, REMEMBERED), 0, np.int64)
+        # What is written together stands together, so that it is one access to memory; the views are of sixteen bytes.
+        self._newest_two: Int64s = np.full((sensors, 2), NEVER, np.int64)
+        self._newest_whole = self._newest_two.view(_SIXTEEN).reshape(-1)
+        self.newest: Int64s = self._newest_two[:, 0]  # as placed
+        self._newest_given: Int64s = self._newest_two[:, 1]
+        self._last: Int64s = np.full((sensors, REMEMBERED, 2), NEVER, np.int64)
+        self._last_whole = self._last.view(_SIXTEEN).reshape(-1)
+        self._times: Int64s = self._last[:, :, 0]  # as given
+        self._identities: Int64s = self._last[:, :, 1]
         self._next: Uint8s = np.full(sensors, 0, np.uint8)
         # Readings in a row behind the newest: how many, the event time of the last, and both times of the first.
         self._run: Uint8s = np.full(sensors, 0, np.uint8)
@@ -48,10 +55,8 @@ class Recent:
     def columns(self) -> dict[str, npt.NDArray[np.int64] | npt.NDArray[np.uint8]]:
         """All of it by name, each with a row per sensor: what a snapshot keeps and fills again, in place."""
         return {
-            "newest_us": self.newest,
-            "newest_given_us": self._newest_given,
-            "times_us": self._times,
-            "identities": self._identities,
+            "newest_us": self._newest_two,
+            "last": self._last,
             "next": self._next,
             "run": self._run,
             "run_last_us": self._run_last_us,
@@ -68,7 +73,7 @@ class Recent:
         self._row_of[sensor] = rows
         last = self._row_of[sensor]
         odd = last != rows
-        odd |= given_us <= self.newest[sensor]
+        odd |= given_us <= self._newest_two.take(sensor, axis=0)[:, 0]
         if not odd.any():
             return None
         of_odd = np.zeros(len(sensor), np.bool_)
@@ -81,13 +86,11 @@ class Recent:
         slot = self._next[sensor]
         place = sensor.astype(np.int64) * REMEMBERED
         place += slot
-        self._times.reshape(-1)[place] = given_us
-        self._identities.reshape(-1)[place] = identity
+        self._last_whole[place] = _side_by_side(given_us, identity)
         slot += 1
         slot %= REMEMBERED
         self._next[sensor] = slot
-        self.newest[sensor] = given_us
-        self._newest_given[sensor] = given_us
+        self._newest_whole[sensor] = _side_by_side(given_us, given_us)
         self._run[sensor] = 0
 
     def in_order(self, sensor: Int32s, given_us: Int64s) -> bool:
@@ -184,3 +187,10 @@ class Recent:
         if len(begun):
             times = self._times[begun]
             self._times[begun] = np.where(times > self.newest[begun][:, None], NEVER, times)
+
+
+def _side_by_side(left: Int64s, right: Int64s) -> npt.NDArray[np.void]:
+    """Two columns as one of sixteen bytes."""
+    pairs = np.empty((len(left), 2), np.int64)
+    pairs[:, 0], pairs[:, 1] = left, right
+    return pairs.view(_SIXTEEN).reshape(-1)

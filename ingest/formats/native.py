@@ -25,7 +25,7 @@ from ingest.formats.columns import (
     shown,
 )
 from ingest.formats.loose import load
-from ingest.model import Int32s, Int64s, Quality, RefusalReason
+from ingest.model import Int32s, Int64s, Quality, RefusalReason, Uint8s
 
 EXPECTED = 'JSON in UTF-8: an object or a list of objects like {"id": "gas-1", "t": 1700000000, "v": 1.5}'
 Mark = Literal["good", "simulated", "doubtful"]
@@ -49,6 +49,14 @@ class Item(msgspec.Struct, gc=False):
     s: int | float | str | bool | None = None
 
 
+class Bare(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    """One reading that has what it needs and nothing else: most have."""
+
+    id: str
+    t: float
+    v: float
+
+
 class LocalItem(msgspec.Struct, gc=False):
     """The same where times may be written without a zone."""
 
@@ -60,8 +68,9 @@ class LocalItem(msgspec.Struct, gc=False):
     s: int | float | str | bool | None = None
 
 
-AnyItem = Item | LocalItem
+AnyItem = Item | LocalItem | Bare
 
+_decode_bare = msgspec.json.Decoder(Bare | list[Bare]).decode
 _decode = msgspec.json.Decoder(Item | list[Item]).decode
 _decode_local = msgspec.json.Decoder(LocalItem | list[LocalItem]).decode
 
@@ -84,11 +93,16 @@ class _Reading:
         self.received_us = received_us
         self.zone = zone
         self.unread: list[Unread] = []
+        self.bare = True  # every item is Bare
 
     def read(self, payloads: Sequence[bytes]) -> list[Any]:
         """Of every payload its item, or its list of those items that can be read."""
         # One call per payload, not one over all of them joined: a payload that breaks off in the middle would
         # be completed by the one behind it, and two wrong messages would become one reading nobody sent.
+        try:
+            return list(map(_decode_bare, payloads))
+        except READ_ERRORS:
+            self.bare = False
         decode_one = _decode if self.zone is None else _decode_local
         got: list[Any] = []
         rest = iter(payloads)
@@ -128,20 +142,11 @@ class _Reading:
             keep = np.flatnonzero(possible).tolist()
             items, ids = [items[row] for row in keep], [ids[row] for row in keep]
             message, seconds, length = message[possible], seconds[possible], len(keep)
-        units = [item.u for item in items]
-        marks = [item.q for item in items]
-        return Decoded(
-            message=message,
-            ids=ids,
-            event_us=column_us(seconds),
-            value=np.fromiter([item.v for item in items], np.float64, length),
-            units=None if units.count(None) == length else units,
-            quality=np.zeros(length, np.uint8)
-            if marks.count(None) == length
-            else np.array([QUALITIES[mark] for mark in marks], np.uint8),
-            unread=self.unread,
-            sequence=_counts([item.s for item in items]),
-        )
+        value = np.fromiter([item.v for item in items], np.float64, length)
+        units, quality, sequence = (None, None, None) if self.bare else _optional(items)
+        if quality is None:
+            quality = np.zeros(length, np.uint8)
+        return Decoded(message, ids, column_us(seconds), value, units, quality, self.unread, sequence)
 
     def _seconds(self, times: Sequence[float | datetime], message: Int32s) -> Iterator[float]:
         received_us = self.received_us[message].tolist()
@@ -166,6 +171,18 @@ class _Reading:
             else:
                 self.unread.append(item)
         return good
+
+
+def _optional(items: list[Any]) -> tuple[list[str | None] | None, Uint8s | None, list[int | None] | None]:
+    """Units, qualities and counts, each None where no item names any."""
+    units = [item.u for item in items]
+    marks = [item.q for item in items]
+    none = len(items)
+    return (
+        None if units.count(None) == none else units,
+        None if marks.count(None) == none else np.array([QUALITIES[mark] for mark in marks], np.uint8),
+        _counts([item.s for item in items]),
+    )
 
 
 def _counts(given: list[Any]) -> list[int | None] | None:

@@ -2,11 +2,14 @@
 
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ingest.formats import native
+from ingest.formats.columns import Decoded
 from ingest.ids import SensorTable
 from ingest.intake import Intake
 from ingest.model import Message, Messages
@@ -87,6 +90,21 @@ def test_the_short_way_comes_to_the_same_as_the_long_one(
         assert sorted(map(repr, one.refused)) == sorted(map(repr, other.refused))
         assert (tuple(one.stepped), short.delay_us) == (tuple(other.stepped), long.delay_us)
     assert_same(short, long)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.lists(READING, min_size=1, max_size=3), max_size=5), st.binary(max_size=9))
+def test_bare_readings_are_decoded_as_any_others(packs: list[list[dict[str, Any]]], odd: bytes) -> None:
+    payloads = [one.payload for one in made([(readings, "native") for readings in packs], NOW_US)]
+    payloads += [odd] * (len(odd) % 2)
+    received_us = np.full(len(payloads), NOW_US, np.int64)
+    short = native.decode(payloads, received_us)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(native, "_decode_bare", msgspec.json.Decoder(int).decode)  # never what comes
+        long = native.decode(payloads, received_us)
+    for name in Decoded.__slots__:
+        one, other = getattr(short, name), getattr(long, name)
+        assert np.array_equal(one, other) if isinstance(one, np.ndarray) else one == other, name
 
 
 @pytest.mark.parametrize("known", [0, 1, 2, 3, 4, 7, 8, 100])
