@@ -252,8 +252,6 @@ class Spool:
             path.unlink()
         self._tables = {fingerprint: path.stat().st_size for fingerprint, path in table_files(self._folder).items()}
         self._find_segments()
-        if self._table.fingerprint not in self._tables:
-            self._tables[self._table.fingerprint] = write_table(self._folder, self._table)
         if at_least > self._end:
             if self._segments:
                 _log.error("spool_behind", folder=str(self._folder), end=self._end, expected=at_least)
@@ -355,6 +353,7 @@ class Spool:
         head = read_head(segment.path)
         after = segment.first if head is None else head.after
         try:
+            self._keep_table()
             write_all(segment.handle, SegmentHead(segment.first, after, self._table.fingerprint).encode(), 0)
         except OSError as error:
             raise self._failure("cannot be written", error) from error
@@ -380,6 +379,7 @@ class Spool:
     def _new_file(self, path: Path, first: int, after: int) -> Segment:
         segment = Segment(path, first, first, SEGMENT_HEAD, self._table.fingerprint)
         try:
+            self._keep_table()
             segment.handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
             self._folder_changed = True
             write_all(segment.handle, SegmentHead(first, after, self._table.fingerprint).encode(), 0)
@@ -388,6 +388,13 @@ class Spool:
             self._drop(segment)
             raise self._failure("cannot be written", error) from error
         return segment
+
+    def _keep_table(self) -> None:
+        """The sensors of today beside the records that speak of them; not before, so a full disk can still be read."""
+        if self._table.fingerprint not in self._tables:
+            self._tables[self._table.fingerprint] = write_table(self._folder, self._table)
+            self._folder_changed = True
+            self._count_bytes()
 
     def _drop(self, segment: Segment) -> None:
         """Take back a file that was just made."""

@@ -8,10 +8,13 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import msgspec
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from config.errors import RetryableError
@@ -20,7 +23,7 @@ from ingest.model import RefusalReason
 from ingest.spool import Spool, SpoolFullError
 from ingest.spool_reader import Spooled, SpoolReader
 from tests.ingest.builders import NOW_US, city, sensor, small_city
-from tests.ingest.spool_builders import admission, same, segments, spool
+from tests.ingest.spool_builders import admission, safe_bytes, same, segments, spool
 
 ROOT = Path(__file__).parents[2]
 
@@ -76,20 +79,25 @@ class TestFullDisk:
         assert opened.sync() == end + 20
         opened.close()
 
-    def test_a_daemon_that_starts_on_a_full_disk_says_so_and_starts_when_there_is_room(self, small_disk: Path) -> None:
-        opened = spool(small_disk / "spool", segment_bytes=8_000)
-        opened.append(admission(0), NOW_US)
+    def test_a_daemon_that_starts_on_a_full_disk_can_read_and_release_but_takes_nothing(self, small_disk: Path) -> None:
+        opened = spool(small_disk / "spool", segment_bytes=1_000)
+        for number in range(30):
+            opened.append(admission(number), NOW_US)
         opened.sync()
         opened.close()
         with pytest.raises(OSError, match="No space left"):
             (small_disk / "other").write_bytes(os.urandom(300_000))
-        other = city([sensor(0, "another-1")])
+        again = spool(small_disk / "spool", city=city([sensor(0, "another-1")]))
+        assert [record.position for record in again.records(0)] == list(range(30))
         with pytest.raises(SpoolFullError, match="the disk is full"):
-            spool(small_disk / "spool", city=other)
-        (small_disk / "other").unlink()
-        again = spool(small_disk / "spool", city=other)
-        assert again.end == 1
+            again.append(admission(30, readings=0), NOW_US)
+        again.release(30)
+        assert again.append(admission(30, readings=0), NOW_US) == 30
+        assert again.sync() == 31
         again.close()
+        last = spool(small_disk / "spool", city=city([sensor(0, "another-1")]))
+        assert [record.position for record in last.records(last.first)][-1] == 30
+        last.close()
 
 
 def fill(opened: Spool) -> None:
@@ -274,3 +282,36 @@ def test_the_reading_of_a_gone_sensor_is_native_json(tmp_path: Path) -> None:
     units = {one.id: one.measures.unit for one in small_city().sensors}
     assert [payload["u"] for payload in payloads] == [units[payload["id"]] for payload in payloads]
     assert len(payloads) == 5
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 20), st.integers(0, 10), st.lists(st.tuples(st.floats(0, 1), st.integers(1, 400)), max_size=4))
+def test_holes_that_a_power_cut_leaves_in_the_unsynced_touch_nothing_that_was_synced(
+    synced: int, more: int, holes: list[tuple[float, int]]
+) -> None:
+    with TemporaryDirectory() as scratch:
+        opened = spool(Path(scratch) / "a", segment_bytes=900)
+        for number in range(synced + more):
+            opened.append(admission(number), NOW_US)
+            if number == synced - 1:
+                opened.sync()
+        opened.close()
+        for path in segments(Path(scratch) / "a"):
+            content = bytearray(path.read_bytes())
+            safe = safe_bytes(path, synced)
+            for place, length in holes:
+                begin = safe + int(place * (len(content) - safe))
+                end = min(len(content), begin + length)
+                content[begin:end] = bytes(end - begin)
+            path.write_bytes(content)
+        again = spool(Path(scratch) / "a", segment_bytes=900)
+        assert synced <= again.end <= synced + more
+        records = list(again.records(0))
+        assert [record.position for record in records[:synced]] == list(range(synced))
+        assert all(same(record, record.position, admission(record.position)) for record in records)
+        assert again.append(admission(again.end), NOW_US) == again.end - 1
+        again.sync()
+        again.close()
+        last = spool(Path(scratch) / "a", segment_bytes=900)
+        assert [record.position for record in last.records(0)] == [*(r.position for r in records), last.end - 1]
+        last.close()
