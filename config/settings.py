@@ -262,6 +262,18 @@ class LedgerSettings(Section):
     url: str | None = Field(None, description="SQLAlchemy address; SQLite in <data_dir>/ledger.sqlite if not given")
 
 
+class Part(Section):
+    """A share of the city that an ingest process of its own takes, where one core is not enough for all.
+
+    nodes: codes of the grid tree; the sensors below them belong to the part. subscriptions: topics that carry the
+    readings of those sensors and of no others.
+    """
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$", description="small letters, digits and -")
+    nodes: tuple[str, ...] = Field(min_length=1, description="codes of nodes of the grid tree")
+    subscriptions: tuple[Subscription, ...] = Field(min_length=1, description="topics of these sensors")
+
+
 class DashboardSettings(Section):
     """The page and the API."""
 
@@ -277,6 +289,9 @@ class Settings(Section):
     city: Path = Field(description="folder of the city's files")
     data_dir: Path = Field(Path("var"), description="folder for everything the daemon writes")
     language: Language = Field(Language.ZH, description="language of pushes, and the page's first one")
+    parts: tuple[Part, ...] = Field(
+        (), description="shares of the city, each taken by an ingest process of its own; none: one process for all"
+    )
     mqtt: MqttSettings = MqttSettings()
     store: StoreSettings = LocalStoreSettings()
     ingest: IngestSettings = IngestSettings()

@@ -13,6 +13,7 @@ from config.settings import (
     Influx1StoreSettings,
     InfluxStoreSettings,
     MqttProtocol,
+    Part,
     PayloadFormat,
     Settings,
     Subscription,
@@ -126,7 +127,7 @@ def test_every_mistake_is_told_at_once_with_file_key_found_and_expected(tmp_path
     )
     report = read_settings(path, environ={"GRIDWHISTLE_MQTT__HOTS": "h", "GRIDWHISTLE_INGEST__BATCH_MS": "0"})
     file = "gridwhistle.toml"
-    top = "one of city, data_dir, language, mqtt, store, ingest, spool, clock, ledger, dashboard"
+    top = "one of city, data_dir, language, parts, mqtt, store, ingest, spool, clock, ledger, dashboard"
     mistakes = told(report)
     assert {(found_in, field) for found_in, field, _, _ in mistakes} == {
         (file, "cty"), (file, "city"), (file, "language"), (file, "mqtt.port"), (file, "mqtt.host"),
@@ -310,7 +311,6 @@ SAMPLES: dict[object, tuple[str, object]] = {
     SecretStr: ("k7Rw-22pq", SecretStr("k7Rw-22pq")),
     Language: ("en", Language.EN),
     MqttProtocol: ("3.1.1", MqttProtocol.V311),
-    MqttProtocol: ("3.1.1", MqttProtocol.V311),
     ClockSource: ("broker", ClockSource.BROKER),
 }
 
@@ -329,6 +329,11 @@ def test_every_setting_can_be_set_by_its_variable(setting: Setting) -> None:
     elif setting.key[-1] == "subscriptions":
         entry = Subscription(filter="a/#", format=PayloadFormat.SENML)
         sample = (f"[{entry.model_dump_json()}]", (entry,))
+    elif setting.key == ("parts",):
+        part = Part(
+            name="north", nodes=("N",), subscriptions=(Subscription(filter="n/#", format=PayloadFormat.NATIVE),)
+        )
+        sample = (f"[{part.model_dump_json()}]", (part,))
     else:
         sample = SAMPLES[setting.types[0]]
     value: object = load_settings(None, environ=environ | {setting.environment: sample[0]})
