@@ -22,6 +22,7 @@ from config.texts import text
 from config.vocabulary import Language
 from gridwhistle.check import check_city, check_limits, check_settings
 from gridwhistle.cli_spool import spool_app
+from gridwhistle.cli_store import store_app
 from gridwhistle.daemon import daemon
 from gridwhistle.demo import PAGE_PORT, DemoOptions, Stage, demo
 from gridwhistle.score import cases_of, intervals_of, keep_score, print_score
@@ -39,6 +40,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.add_typer(spool_app)
+app.add_typer(store_app)
 out = Console(highlight=False, soft_wrap=True)  # never folds a line: addresses and passwords are copied from it
 err = Console(stderr=True)
 WIDE = 160

@@ -5,13 +5,9 @@ InfluxQL over ``/query`` is what all three offer: 2.x maps a database of the buc
 """
 
 import contextlib
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
-from urllib.parse import urlencode
+from dataclasses import dataclass, replace
 
-import msgspec
 import numpy as np
 import urllib3
 from influxdb_client.client.influxdb_client import InfluxDBClient
@@ -27,114 +23,31 @@ from ingest.line_protocol import LINES_PER_REQUEST, LineFormatter, Lines
 from ingest.model import ReadingBatch, Series
 from ingest.rollups import Level, Piece, Points, drawn, pieces
 from ingest.store import StoreRefusedError
-from ingest.store_influx_places import PLACES, STATE, Bucket, Policy, bucket_seconds, missing_policies
+from ingest.store_influx_http import NOT_THERE, InfluxQl, MissingError, UnreachableError, expect_written, failure
+from ingest.store_influx_info import (
+    READINGS,
+    influx1_info,
+    influx2_info,
+    policy_of,
+    victoria_arrangement,
+    victoria_info,
+)
+from ingest.store_influx_places import (
+    PLACES,
+    STATE,
+    Bucket,
+    Policy,
+    bucket_seconds,
+    changed_policies,
+    kept_hours,
+    missing_policies,
+)
 from ingest.store_influx_rollups import Checkpoint, InfluxRollups, Rows, name, text
+from ingest.store_info import Arrangement, Note, PlaceInfo, StoreInfo, change
 
-_CONNECT_S, _READ_S = 5.0, 30.0
-_OF_THE_DATA = (400, 413, 422)
-_OK, _WRITTEN = 200, 204
-_NOT_THERE = 404
+_WRITE_S = 30.0
 _MOST_REQUESTS = 1000
-_LIMITS = re.compile("max-series-per-database|max-values-per-tag")  # kept by 1.x; a person can lift them
 _FARTHEST_US = 9_223_372_036_854_775  # InfluxDB counts nanoseconds in an int64
-
-
-class _UnreachableError(RetryableError):
-    """Nobody answers."""
-
-
-class _MissingError(RetryableError):
-    """The database or the bucket is not there (any more)."""
-
-
-def _failure(action: str, status: int, said: str) -> GridwhistleError:
-    """The error for an HTTP status that is no success.
-
-    Only what is said of the data is permanent. A wrong token, a missing right or bucket are mended by a person while
-    the readings wait; a page of HTML is not InfluxDB's, but of something on the way to it.
-    """
-    words = f"InfluxDB refused to {action}: {status} {said.strip()[:500]}"
-    if limit := _LIMITS.search(said):
-        return RetryableError(f"{words}; set {limit[0]} = 0 in its settings ([data]) and restart it, readings wait")
-    if _is_page(said):
-        return RetryableError(words)
-    if status == _NOT_THERE:
-        return _MissingError(words)
-    return PermanentError(words) if status in _OF_THE_DATA else RetryableError(words)
-
-
-def _expect_written(status: int, said: str) -> None:
-    if status != _WRITTEN:
-        raise RetryableError(f"InfluxDB answered a write with {status}, expected {_WRITTEN}: {said.strip()[:500]}")
-
-
-def _is_page(said: str) -> bool:
-    return said.lstrip("\ufeff \t\r\n").startswith("<")
-
-
-class _Result(msgspec.Struct):
-    series: list[dict[str, Any]] = []
-    error: str = ""
-
-
-class _Answer(msgspec.Struct):
-    results: list[_Result]
-
-
-class _InfluxQl:
-    """Reads (and, in 1.x, the whole life of a store) over HTTP."""
-
-    def __init__(self, url: str, database: str, headers: Mapping[str, str]) -> None:
-        self._url = url.rstrip("/")
-        self._database = database
-        self._headers = dict(headers)
-        timeout = urllib3.Timeout(connect=_CONNECT_S, read=_READ_S)
-        self._pool = urllib3.PoolManager(timeout=timeout, retries=False, maxsize=8)
-
-    def send(
-        self, action: str, path: str, fields: Mapping[str, str], body: bytes, kind: str = "text/plain; charset=utf-8"
-    ) -> tuple[int, bytes]:
-        """POST and return the answer's status and body. Raises RetryableError or PermanentError."""
-        url = f"{self._url}{path}?{urlencode(fields)}"
-        try:
-            answer = self._pool.request("POST", url, body=body, headers={**self._headers, "Content-Type": kind})
-        except urllib3.exceptions.HTTPError as error:
-            raise _UnreachableError(f"InfluxDB at {self._url} cannot be reached: {error}") from error
-        if answer.status >= 300:
-            raise _failure(action, answer.status, answer.data.decode("utf-8", "replace"))
-        return answer.status, answer.data
-
-    def get(self, path: str) -> tuple[int, bytes, Mapping[str, str]]:
-        """GET and return the answer's status, body and headers. Raises RetryableError where nobody answers."""
-        try:
-            answer = self._pool.request("GET", f"{self._url}{path}", headers=self._headers)
-        except urllib3.exceptions.HTTPError as error:
-            raise _UnreachableError(f"InfluxDB at {self._url} cannot be reached: {error}") from error
-        return answer.status, answer.data, answer.headers
-
-    def query(self, *statements: str, database: str | None = None) -> list[list[dict[str, Any]]]:
-        """The series that each statement found."""
-        fields = {"db": database or self._database, "epoch": "u"}
-        body = urlencode({"q": ";".join(statements)}).encode()
-        _, said = self.send("read", "/query", fields, body, "application/x-www-form-urlencoded")
-        try:
-            results = msgspec.json.decode(said, type=_Answer).results
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise RetryableError(
-                f"InfluxDB at {self._url} gave an answer that is not its own: {said[:200]!r}"
-            ) from error
-        for result in results:
-            if result.error:
-                raise RetryableError(f"InfluxDB refused to read: {result.error}")
-        return [result.series for result in results]
-
-    def is_influx(self) -> bool:
-        """Whether InfluxQL is understood. VictoriaMetrics takes writes, and answers every query with the same words."""
-        status, said, _ = self.get("/api/v1/status/buildinfo")
-        return not (status == _OK and said.lstrip().startswith(b'{"status":"success"'))
-
-    def close(self) -> None:
-        self._pool.clear()
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,8 +67,10 @@ class _InfluxStore:
 
     fresh = False
 
-    def __init__(self, city: City, retention: Retention, reader: _InfluxQl, where: Mapping[str | None, _Where]) -> None:
+    def __init__(self, city: City, retention: Retention, reader: InfluxQl, where: Mapping[str | None, _Where]) -> None:
         self._where = where
+        self._city = city
+        self._retention = retention
         self._sensors = city.sensors
         self._lines = LineFormatter(city)
         self._reader = reader
@@ -191,7 +106,7 @@ class _InfluxStore:
             requests += 1
             try:
                 self._post(_place(level), lines.part(begin, end))
-            except _MissingError:
+            except MissingError:
                 self.prepare()  # somebody took it away: the next try finds it again
                 raise
             except PermanentError as error:
@@ -219,6 +134,25 @@ class _InfluxStore:
         if self._aggregating is None:
             self._aggregating = self._reader.is_influx()
         return self._aggregating
+
+    def info(self) -> StoreInfo:
+        """See ManagedStore.info."""
+        if not self._aggregates():
+            return victoria_info(self._reader, self._reader.url, self._retention)
+        with contextlib.suppress(RetryableError):  # nothing is noted yet
+            self._rollups.resume()
+        kept = self._rollups.checkpoint
+        return replace(self._info(), aggregated_us=None if kept is None else kept.five_us)
+
+    def arrange(self) -> Arrangement:
+        """See ManagedStore.arrange."""
+        return self._arrange() if self._aggregates() else victoria_arrangement(self._retention)
+
+    def _info(self) -> StoreInfo:
+        raise NotImplementedError
+
+    def _arrange(self) -> Arrangement:
+        raise NotImplementedError
 
     def _create(self) -> None:
         """Create what is missing; nothing that is there is changed."""
@@ -323,13 +257,13 @@ class Influx1Store(_InfluxStore):
             headers = urllib3.make_headers(basic_auth=f"{settings.username}:{password}")
         self._settings = settings
         where = {place: _Where(settings.database, f"{name(place)}." if place else "") for place in PLACES}
-        super().__init__(city, settings, _InfluxQl(settings.url, settings.database, headers), where)
+        super().__init__(city, settings, InfluxQl(settings.url, settings.database, headers), where)
 
     def policies(self) -> dict[str, Policy]:
         """The database's retention policies by name; none where the database is not there."""
         try:
             (found,) = self._reader.query(f"SHOW RETENTION POLICIES ON {name(self._settings.database)}")
-        except _UnreachableError:
+        except UnreachableError:
             raise
         except RetryableError as refused:
             if "database not found" in str(refused):
@@ -341,13 +275,28 @@ class Influx1Store(_InfluxStore):
         """Create what is missing. An account that may not is enough where the database is there."""
         try:
             self.execute(missing_policies(self._settings.database, self.policies()))
-        except _UnreachableError:
+        except UnreachableError:
             raise
         except GridwhistleError as refused:
             try:
                 self._reader.query("SHOW MEASUREMENTS LIMIT 1")
             except GridwhistleError:
                 raise RetryableError(str(refused)) from None
+
+    def _info(self) -> StoreInfo:
+        settings, there = self._settings, self.policies()
+        return influx1_info(self._reader, settings, self._city, there)
+
+    def _arrange(self) -> Arrangement:
+        there, database = self.policies(), self._settings.database
+        self.execute(missing_policies(database, there))
+        made = self.policies()
+        self.execute(list(changed_policies(database, self._settings, made).values()))
+        changes = []
+        for place, hours in kept_hours(self._settings).items():
+            was = policy_of(place, there)
+            changes.append(change(place or READINGS, None if was is None else was.hours, hours))
+        return Arrangement(changes, [note for note in self._info().notes if note.key != "kept_otherwise"])
 
     def execute(self, statements: Sequence[str]) -> None:
         """Run statements, one after the other."""
@@ -360,7 +309,7 @@ class Influx1Store(_InfluxStore):
         if place is not None:
             fields["rp"] = place
         status, said = self._reader.send("write", "/write", fields, body)
-        _expect_written(status, said.decode("utf-8", "replace"))
+        expect_written(status, said.decode("utf-8", "replace"))
 
     def close(self) -> None:
         """See Store.close."""
@@ -377,13 +326,13 @@ class InfluxStore(_InfluxStore):
         token = settings.token.get_secret_value()
         bucket = settings.bucket
         where = {place: _Where(f"{bucket}_{place}" if place else bucket) for place in PLACES}
-        super().__init__(city, settings, _InfluxQl(settings.url, bucket, {"Authorization": f"Token {token}"}), where)
+        super().__init__(city, settings, InfluxQl(settings.url, bucket, {"Authorization": f"Token {token}"}), where)
         self._settings = settings
         self._client = InfluxDBClient(
             settings.url,
             token=token,
             org=settings.org,
-            timeout=round(_READ_S * 1000),
+            timeout=round(_WRITE_S * 1000),
             retries=urllib3.Retry(0, redirect=0),
         )
         self._writer = WriteService(self._client.api_client)  # type: ignore[no-untyped-call]  # has no types
@@ -407,7 +356,7 @@ class InfluxStore(_InfluxStore):
                 rules = [] if one is None else one.retention_rules or []
                 kept = None if one is None else sum(rule.every_seconds for rule in rules)
             except ApiException as error:
-                if error.status == _NOT_THERE:
+                if error.status == NOT_THERE:
                     return []
                 raise RetryableError(str(self._refused("prepare the bucket", error))) from error
             except urllib3.exceptions.HTTPError as error:
@@ -416,6 +365,24 @@ class InfluxStore(_InfluxStore):
                 raise RetryableError(f"InfluxDB at {self._settings.url} gave an answer that is not its own") from error
             found.append(Bucket(self._where[place].database, seconds, kept))
         return found
+
+    def _info(self) -> StoreInfo:
+        places = [
+            PlaceInfo(one.name, one.wanted_seconds // 3600, None if one.seconds is None else one.seconds // 3600)
+            for one in self.buckets()
+        ]
+        return influx2_info(self._reader, self._reader.url, places)
+
+    def _arrange(self) -> Arrangement:
+        there = self.buckets()
+        for one in there:
+            if one.seconds != one.wanted_seconds:
+                self.make(one, one.wanted_seconds)
+        changes = [
+            change(one.name, None if one.seconds is None else one.seconds // 3600, one.wanted_seconds // 3600)
+            for one in there
+        ]
+        return Arrangement(changes, [] if there else [Note("no_buckets")])
 
     def make(self, bucket: Bucket, seconds: int) -> None:
         """Create a bucket, or have one keep what is in it for so long (0: for ever). Raises RetryableError."""
@@ -450,15 +417,15 @@ class InfluxStore(_InfluxStore):
             raise self._refused("write", error) from error
         except urllib3.exceptions.HTTPError as error:
             raise self._unreachable(error) from error
-        _expect_written(status, str(said or ""))
+        expect_written(status, str(said or ""))
 
     @staticmethod
     def _refused(action: str, error: ApiException) -> GridwhistleError:
         body = error.body.decode("utf-8", "replace") if isinstance(error.body, bytes) else str(error.body or "")
-        return _failure(action, error.status or 500, body or str(error.reason))
+        return failure(action, error.status or 500, body or str(error.reason))
 
     def _unreachable(self, error: Exception) -> RetryableError:
-        return _UnreachableError(f"InfluxDB at {self._settings.url} cannot be reached: {error}")
+        return UnreachableError(f"InfluxDB at {self._settings.url} cannot be reached: {error}")
 
     def close(self) -> None:
         """See Store.close."""

@@ -16,6 +16,7 @@ from ingest.model import Bools, Int32s, Int64s, ReadingBatch, Series
 from ingest.rollups import FIRST, FIVE_MINUTES, SETTLE_US, Kept, Piece, Points, drawn, pieces
 from ingest.store import TRUSTED, StoreRefusedError
 from ingest.store_accumulate import stable_order
+from ingest.store_info import Arrangement, Note, PlaceInfo, StoreInfo, change
 from ingest.store_local_rollups import done_until, roll_up
 
 _SCHEMA = """
@@ -268,6 +269,29 @@ class DuckdbStore:
         except duckdb.Error as error:
             raise RetryableError(f"{self._path}: {error}") from error
 
+    def arrange(self) -> Arrangement:
+        """See ManagedStore.arrange. What is old enough is deleted by ``maintain``."""
+        there = self._path.exists()
+        self.prepare()
+        hours = _kept_hours(self._retention)
+        return Arrangement([change(place, kept if there else None, kept) for place, kept in hours.items()])
+
+    def info(self) -> StoreInfo:
+        """See ManagedStore.info."""
+        hours, address = _kept_hours(self._retention), str(self._path)
+        if not self._path.exists():
+            places = [PlaceInfo(place, kept, None) for place, kept in hours.items()]
+            return StoreInfo("DuckDB", duckdb.__version__, address, places, notes=[Note("no_file")])
+        self.prepare()
+        with self._reading() as cursor:
+            counts = {place: cursor.execute(f"SELECT count(*) FROM {place}").fetchone() for place in hours}  # noqa: S608  # our names
+            sensors = cursor.execute("SELECT count(*) FROM sensors").fetchone()
+        size = sum(path.stat().st_size for path in self._path.parent.glob(f"{self._path.name}*"))
+        places = [PlaceInfo(place, kept, kept, rows=(counts[place] or (0,))[0]) for place, kept in hours.items()]
+        done = self._done[0] if self._done[0] > FIRST else None
+        notes = [Note("file_size", {"bytes": size})]
+        return StoreInfo("DuckDB", duckdb.__version__, address, places, (sensors or (0,))[0], done, notes)
+
     def close(self) -> None:
         """See Store.close. Waits for a write that is under way; a later one is a RetryableError."""
         with self._writing:
@@ -278,6 +302,11 @@ class DuckdbStore:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
+
+
+def _kept_hours(retention: Retention) -> dict[str, int]:
+    days = {"readings": retention.raw_days, "five_minutes": retention.five_minutes_days, "hours": retention.hours_days}
+    return {table: round(kept * 24) for table, kept in days.items()}
 
 
 def _points(cursor: duckdb.DuckDBPyConnection, number: int, piece: Piece, max_points: int) -> Points:

@@ -102,6 +102,11 @@ class InfluxRollups:
         """To be held from ``before`` to ``after``."""
         return self._turn
 
+    @property
+    def checkpoint(self) -> Checkpoint | None:
+        """Up to when aggregates are right; None where that is not known."""
+        return self._checkpoint
+
     def before(self, batch: ReadingBatch) -> None:
         """Prepare for a crash while readings are written. Raises GridwhistleError."""
         if self._checkpoint is None or len(batch) == 0:

@@ -6,10 +6,10 @@ from config.city import City
 from config.settings import Influx1StoreSettings, InfluxStoreSettings, StoreSettings
 from ingest.influx import Influx1Store, InfluxStore
 from ingest.local import DuckdbStore
-from ingest.store import Store
+from ingest.store_info import ManagedStore
 
 
-def open_store(settings: StoreSettings, data_dir: Path, city: City) -> Store:
+def open_store(settings: StoreSettings, data_dir: Path, city: City) -> ManagedStore:
     """The store of the settings, not yet prepared. data_dir: where the embedded store lives by default."""
     if isinstance(settings, InfluxStoreSettings):
         return InfluxStore(settings, city)

@@ -17,7 +17,7 @@ from ingest.stores import open_store
 from tests.ingest.builders import NOW_US, city, sensor
 from tests.support.servers import Server, influxdb1
 
-type_of_row = tuple[int, int, float, int]  # sensor, event time, value, quality
+Row = tuple[int, int, float, int]  # sensor, event time, value, quality
 CITY = city([sensor(0, "gas-1"), sensor(1, "气体,2 b"), sensor(2, "air-1", "temperature"), sensor(3, "gas-3")])
 SECOND, MINUTE, HOUR = 1_000_000, 60_000_000, HOURS.width_us
 START = HOURS.floor(NOW_US)
@@ -61,7 +61,7 @@ def opened(kind: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., Rolli
         store.close()
 
 
-def written(store: Rolling, rows: list[type_of_row], received_us: int) -> None:
+def written(store: Rolling, rows: list[Row], received_us: int) -> None:
     if rows:
         sensors, times, values, qualities = zip(*rows, strict=True)
         store.write(ReadingBatch.of(sensors, times, [received_us] * len(rows), values, qualities))
@@ -70,7 +70,7 @@ def written(store: Rolling, rows: list[type_of_row], received_us: int) -> None:
 def expected(kept: dict[tuple[int, int], tuple[float, int]], one: int, level: Level) -> list[tuple[float, ...]]:
     """Begin, mean, low, high, count of every stretch of a sensor with a trusted reading."""
     rows = sorted((time, value, quality) for (which, time), (value, quality) in kept.items() if which == one)
-    found = []
+    found: list[tuple[float, ...]] = []
     for begin, group in itertools.groupby(rows, lambda row: level.floor(row[0])):
         values = [value for _, value, quality in group if quality in TRUSTED]
         if values:
