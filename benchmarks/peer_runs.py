@@ -194,11 +194,12 @@ def sub(name: str, folder: Path, port: int) -> Iterator[Subject]:
 
 @dataclass(frozen=True)
 class Peer:
-    """Another way. sensors: the most that it can carry in this machine's memory, where that is few."""
+    """Another way. sensors: the most that its memory carries, where that is few. judges: whether it raises alarms."""
 
     name: str
     run: Callable[[str, Path, int], AbstractContextManager[Subject]]
     sensors: int | None = None
+    judges: bool = True
 
 
 def _script(module: str) -> Callable[[str, Path, int], AbstractContextManager[Subject]]:
@@ -210,7 +211,7 @@ def _flow(flow: str) -> Callable[[str, Path, int], AbstractContextManager[Subjec
 
 
 PEERS = {
-    "sub": Peer("mosquitto_sub > file, no limits", sub),
+    "sub": Peer("mosquitto_sub > file, no limits", sub, judges=False),
     "paho": Peer("paho + influxdb-client", _script("benchmarks.peer_paho_influx")),
     "river": Peer("the same + river HalfSpaceTrees, 1,000 sensors", _script("benchmarks.peer_river"), RIVER_SENSORS),
     "gathered": Peer("Node-RED, writes gathered by hand", _flow("gathered")),
@@ -223,7 +224,14 @@ def run_peer(peer: Peer, asked: argparse.Namespace, rate: float) -> Row:
     sensors = min(asked.sensors, peer.sensors or asked.sensors)
     arguments = [
         *("--sensors", str(sensors), "--rate", str(rate), "--seconds", str(asked.minutes * 60)),
-        *("--qos", str(asked.qos), "--connections", str(asked.connections), "--alarms", str(asked.alarms)),
+        *(
+            "--qos",
+            str(asked.qos),
+            "--connections",
+            str(asked.connections),
+            "--alarms",
+            str(asked.alarms if peer.judges else 0),
+        ),
     ]
     with (
         scratch() as folder,

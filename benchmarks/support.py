@@ -59,6 +59,19 @@ def cpu_s(pid: int) -> float:
     return total / TICKS_PER_S
 
 
+def threads_cpu_s(pid: int) -> dict[str, float]:
+    """CPU seconds of every thread of a process and its descendants, by ``process/thread``."""
+    found = {}
+    for one in family(pid):
+        for thread in Path(f"/proc/{one}/task").glob("*/stat"):
+            try:
+                fields = thread.read_text().rsplit(")", 1)[1].split()
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            found[f"{one}/{thread.parent.name}"] = (int(fields[11]) + int(fields[12])) / TICKS_PER_S
+    return found
+
+
 def memory_mb(pid: int, what: str = "VmHWM") -> float:
     """Megabytes in memory of a process and its descendants: the most so far (VmHWM), or now (VmRSS)."""
     kilobytes = 0

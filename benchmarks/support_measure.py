@@ -20,6 +20,7 @@ from benchmarks.support import (
     pid_of,
     report_of,
     scratch,
+    threads_cpu_s,
 )
 from benchmarks.support_city import write_city
 from benchmarks.support_table import Row
@@ -49,7 +50,7 @@ class Subject:
 def measure(subject: Subject, arguments: Sequence[str], offered: float) -> Row:
     """Put a load on it, wait until all has arrived, and account for it."""
     before, cpu_before = subject.arrived(), {part: cpu_s(pid) for part, pid in subject.pids.items()}
-    dropped = broker_dropped(subject.port)
+    dropped, threads = broker_dropped(subject.port), threads_cpu_s(subject.pids["subject"])
     with load(subject.port, arguments) as generator:
         report = report_of(generator)
     behind_s = settle(subject.arrived, before + report["readings"])
@@ -57,6 +58,8 @@ def measure(subject: Subject, arguments: Sequence[str], offered: float) -> Row:
     cpu["generator"] = report["cpu_s"]
     memory = {part: memory_mb(pid) for part, pid in subject.pids.items()}
     alarms = {**report["alarms"], **report["urgent_alarms"]}
+    busiest = busy(threads, threads_cpu_s(subject.pids["subject"]), report["readings"])
+    print(f"  threads, µs for each reading: {busiest}", flush=True)
     return Row(
         name=subject.name,
         offered=offered,
@@ -71,6 +74,13 @@ def measure(subject: Subject, arguments: Sequence[str], offered: float) -> Row:
         alarms=len(alarms),
         late=report["late_ticks"] / max(1, report["ticks"]),
     )
+
+
+def busy(before: Mapping[str, float], after: Mapping[str, float], readings: int) -> str:
+    """The threads that did most, with their microseconds for each reading; a process's first thread is its main one."""
+    spent = {name: (seconds - before.get(name, 0.0)) / readings * 1e6 for name, seconds in after.items()}
+    most = sorted(spent, key=lambda name: -spent[name])[:8]
+    return ", ".join(f"{name} {spent[name]:.1f}" for name in most)
 
 
 def settle(arrived: Callable[[], int], wanted: int) -> float:
