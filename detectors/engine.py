@@ -1,17 +1,18 @@
 """The engine: sole owner of the state of every sensor; runs the bank over each batch of readings."""
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import repeat
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from config.city import City
 from config.vocabulary import Severity
 from detectors.bank import NEVER, SHARED, Column, Columns, Detector, Round, shown
+from detectors.classes import classes, runs
 from detectors.kinds import Kinds
 from detectors.model import Condition, Nature, Phase, Reason, Verdict
 from detectors.records import Records
@@ -20,8 +21,14 @@ from detectors.rounds import rounds
 from detectors.silence import silence_reason
 from ingest.model import Bools, Float64s, Int64s, LivenessChange, Quality, ReadingBatch, Refusal, RefusalReason
 
-BLOCK = 4096
-"""Readings judged in one go: what is touched meanwhile stays in a core's own cache."""
+BLOCK = 8192
+"""Readings judged in one go: few enough to stay in a core's cache, enough to be worth the calls."""
+
+WIDE_BLOCK = 32_768
+"""The same where several threads judge: they hand over to one another at every call, so there must be fewer."""
+
+THREADS = min(2, os.cpu_count() or 1)
+"""Threads that judge a round of at least two wide blocks."""
 
 REFUSED_RUN = 3
 """Readings refused in a row, without a good one between, after which it is said."""
@@ -42,6 +49,9 @@ _OWN = {
     "fault": Column("u2", rare=True),  # a bit per standing condition that speaks against the sensor
     "told_us": Column("i8", NEVER, rare=True),  # event time of the latest verdict about its values
 }
+_Judged = tuple[list[list[Verdict]], list[list[Int64s]]]
+"""By detector: the verdicts, and the rows that it wants to judge when all others have been judged."""
+
 _BIT = {condition: 1 << place for place, condition in enumerate(Condition)}
 _ALWAYS_FAULT = frozenset(Condition) - {Condition.HIGH, Condition.LOW, Condition.UNUSUAL}
 
@@ -57,50 +67,6 @@ class _Turn:
     previous: Float64s
 
 
-def _classes(judges: Sequence[Bools]) -> tuple[npt.NDArray[Any], Int64s]:
-    """Sensors by who judges them: shape (sensors,), the class of each; shape (classes,), a bit per detector.
-
-    Classes that differ little follow one another, so that of sensors ordered by class each detector mostly judges one
-    run.
-    """
-    judged = np.zeros(len(judges[0]) if judges else 0, np.int64)
-    for place, column in enumerate(judges):
-        judged |= column.astype(np.int64) << place
-    found, which = np.unique(judged, return_inverse=True)
-    chains = [_chain(found.tolist(), start) for start in found.tolist()]
-    chain = min(chains, key=_breaks, default=[])
-    place_of = np.array([chain.index(bits) for bits in found.tolist()], np.int64)
-    small = np.uint8 if len(chain) <= 256 else np.uint32
-    return place_of[which].astype(small) if chain else which.astype(small), np.array(chain, np.int64)
-
-
-def _chain(classes: Sequence[int], start: int) -> list[int]:
-    """The classes from one on, each followed by the one that differs least of those left."""
-    chain, left = [start], set(classes) - {start}
-    while left:
-        chain.append(min(left, key=lambda bits: ((bits ^ chain[-1]).bit_count(), bits)))
-        left.remove(chain[-1])
-    return chain
-
-
-def _breaks(chain: Sequence[int]) -> int:
-    """In how many runs the detectors would judge, all together."""
-    return sum((after & ~before).bit_count() for before, after in pairwise([0, *chain]))
-
-
-def _runs(classes: npt.NDArray[Any], judged_by: Int64s, detectors: int) -> Iterator[list[slice]]:
-    """For each detector the runs of rows that it judges, of rows ordered by class."""
-    ends = [0, *((classes[1:] != classes[:-1]).nonzero()[0] + 1).tolist(), len(classes)]
-    bits = judged_by[classes[ends[:-1]]].tolist()
-    for place in range(detectors):
-        runs: list[slice] = []
-        for begin, end, judges in zip(ends, ends[1:], bits, strict=False):
-            if judges >> place & 1:
-                joins = runs and runs[-1].stop == begin
-                runs.append(slice(runs.pop().start if joins else begin, end))
-        yield runs
-
-
 def _by_sensor(verdict: Verdict) -> int:
     return verdict.sensor
 
@@ -108,10 +74,14 @@ def _by_sensor(verdict: Verdict) -> int:
 class Engine:
     """Judges readings in event-time order per sensor. Not thread-safe: one caller at a time.
 
-    ``bytes_per_sensor`` says what the state costs. Two engines fed the same readings answer the same.
+    ``bytes_per_sensor`` says what the state costs. Two engines fed the same readings answer the same, however many
+    ``threads`` judge: a round is judged in two steps. When the new reading of every sensor in it is known, each is
+    judged by itself (its neighbours' latest readings are looked at, not what is found of them meanwhile); when all
+    are, those which deviate are told apart by what was found of their neighbours too. Verdicts come in order of round,
+    detector and sensor.
     """
 
-    def __init__(self, city: City, bank: Sequence[Detector] | None = None) -> None:
+    def __init__(self, city: City, bank: Sequence[Detector] | None = None, threads: int = THREADS) -> None:
         self.city = city
         self.bank = tuple(default_bank(city) if bank is None else bank)
         kinds = Kinds(city)
@@ -120,7 +90,9 @@ class Engine:
         owners += [(detector.name, detector.columns()) for detector in self.bank]
         self._records = Records(len(city.sensors), owners)
         self.shared, self.own, *self.states = self._records.tables.values()
-        self._class, self._judged_by = _classes([detector.judges for detector in self.bank])
+        self._class, self._judged_by = classes(len(city.sensors), [detector.judges for detector in self.bank])
+        self._threads = threads
+        self._pool: ThreadPoolExecutor | None = None
         self._orphans: dict[int, set[Condition]] = {}
 
     def tables(self) -> Iterator[tuple[str, Columns]]:
@@ -156,24 +128,36 @@ class Engine:
         turn = _Turn(sensor, event_us, value, self.shared["last_us"][sensor], self.shared["last"][sensor])
         self.shared["last_us"][sensor], self.shared["last"][sensor] = event_us, value
         verdicts = self._recovered(turn, now_us)
-        found: list[list[Verdict]] = [[] for _ in self.bank]
-        left: list[list[Int64s]] = [[] for _ in self.bank]
-        for begin in range(0, len(sensor), BLOCK):
-            self._judge_block(turn, slice(begin, begin + BLOCK), found, left)
+        judged = self._judge_blocks(turn)
         for place, detector in enumerate(self.bank):
-            if any(map(len, left[place])):
-                self._judge_late(detector, turn, np.concatenate(left[place]), found[place])
-            told = [self._in_order(verdict) for verdict in sorted(found[place], key=_by_sensor)]
+            found = [verdict for block, _ in judged for verdict in block[place]]
+            left = [rows for _, block in judged for rows in block[place]]
+            if any(map(len, left)):
+                found += self._judge_late(detector, turn, np.concatenate(left))
+            told = [self._in_order(verdict) for verdict in sorted(found, key=_by_sensor)]
             self._note(told)
             verdicts += told
         return verdicts
 
-    def _judge_block(self, turn: "_Turn", rows: slice, found: list[list[Verdict]], left: list[list[Int64s]]) -> None:
-        """What the detectors say of some readings, and which of them are left for when all have been judged."""
+    def _judge_blocks(self, turn: "_Turn") -> list[_Judged]:
+        """All readings, in blocks; a block touches no sensor of another one, so that threads change no answer."""
+        several = self._threads > 1 and len(turn.sensor) >= 2 * WIDE_BLOCK
+        size = WIDE_BLOCK if several else BLOCK
+        blocks = [slice(begin, begin + size) for begin in range(0, len(turn.sensor), size)]
+        if not several:
+            return [self._judge_block(turn, rows) for rows in blocks]
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self._threads, "judge")
+        return list(self._pool.map(self._judge_block, repeat(turn), blocks))
+
+    def _judge_block(self, turn: "_Turn", rows: slice) -> _Judged:
+        """What each detector says of some readings, and which of them are left for when all have been judged."""
+        found: list[list[Verdict]] = [[] for _ in self.bank]
+        left: list[list[Int64s]] = [[] for _ in self.bank]
         readings = self._round(turn, rows)
         part = self._records.take(readings.sensor)
-        runs = _runs(self._class[readings.sensor], self._judged_by, len(self.bank))
-        for place, (detector, mine) in enumerate(zip(self.bank, runs, strict=True)):
+        judged = runs(self._class[readings.sensor], self._judged_by, len(self.bank))
+        for place, (detector, mine) in enumerate(zip(self.bank, judged, strict=True)):
             for run in mine:
                 some = part.some(run)
                 state, shared = some.columns(detector.name), some.columns("shared")
@@ -183,12 +167,14 @@ class Engine:
                 else:
                     left[place].append(np.flatnonzero(mask) + rows.start + run.start)
         self._records.put(readings.sensor, part)
+        return found, left
 
-    def _judge_late(self, detector: Detector, turn: "_Turn", rows: Int64s, found: list[Verdict]) -> None:
+    def _judge_late(self, detector: Detector, turn: "_Turn", rows: Int64s) -> Sequence[Verdict]:
         readings = self._round(turn, rows)
         part = self._records.take(readings.sensor)
-        found += detector.judge(part.columns(detector.name), part.columns("shared"), readings)
+        found = detector.judge(part.columns(detector.name), part.columns("shared"), readings)
         self._records.put(readings.sensor, part)
+        return found
 
     def _round(self, turn: "_Turn", rows: slice | Int64s) -> Round:
         sensor, event_us, previous_us = turn.sensor[rows], turn.event_us[rows], turn.previous_us[rows]

@@ -1,13 +1,20 @@
 """The engine: order, quality, silence, refusals, adoption."""
 
-import numpy as np
+from collections.abc import Iterable
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+import detectors.engine
 from config.quantities import QUANTITIES
 from config.texts import table
 from config.vocabulary import Language
 from detectors.bank import NEVER
+from detectors.checks import trouble
 from detectors.engine import GOOD_RUN, REFUSED_RUN, Engine
-from detectors.model import Condition, Nature, Phase
+from detectors.model import Condition, Nature, Phase, Verdict
 from ingest.model import LivenessChange, Quality, ReadingBatch, Refusal, RefusalReason
 from tests.detectors.build import START_US, batch, city, feed
 
@@ -242,3 +249,73 @@ def test_the_state_of_half_a_million_sensors_fits_into_memory() -> None:
 def test_both_languages_hold_the_same_reasons() -> None:
     keys = [{key for key in table(language) if key.startswith("reason.")} for language in Language]
     assert keys[0] == keys[1]
+
+
+def told_by(engine: Engine, stream: Iterable[ReadingBatch]) -> list[Verdict]:
+    return [verdict for readings in stream for verdict in engine.process(readings, 0)]
+
+
+def same_state(one: Engine, other: Engine) -> bool:
+    pairs = zip(one.tables(), other.tables(), strict=True)
+    return all(np.array_equal(mine[name], theirs[name]) for (_, mine), (_, theirs) in pairs for name in mine)
+
+
+@pytest.mark.parametrize(("block", "threads"), [(5, 1), (4, 2), (7, 3)])
+def test_neither_blocks_nor_threads_change_what_is_told_or_learned(
+    monkeypatch: pytest.MonkeyPatch, block: int, threads: int
+) -> None:
+    town = city(
+        ["pm25"] * 12 + ["temperature"] * 6 + ["ch4", "o2", "tilt", "noise", "people", "rain", "illuminance"] * 2
+    )
+    stream = trouble(town, 60)
+    plain = Engine(town, threads=1)
+    expected = told_by(plain, stream)
+    assert {verdict.condition for verdict in expected} >= {Condition.UNUSUAL, Condition.STUCK, Condition.HIGH}
+    monkeypatch.setattr(detectors.engine, "BLOCK", block)
+    monkeypatch.setattr(detectors.engine, "WIDE_BLOCK", block)
+    cut = Engine(town, threads=threads)
+    assert told_by(cut, stream) == expected
+    assert same_state(cut, plain)
+
+
+def test_where_no_neighbours_are_asked_it_does_not_matter_how_a_stream_is_cut() -> None:
+    town = city(["ch4", "co", "o2", "tilt", "noise", "people", "smoke_score", "current"])
+    stream = trouble(town, 60)
+    newest = np.full(len(town.sensors), NEVER)
+    readings = []
+    for at in stream:  # what is late within its batch would be left out where batches are smaller
+        ordered = at.take(np.lexsort((at.event_us, at.sensor)))
+        readings.append(ordered.take(ordered.event_us > newest[ordered.sensor]))
+        np.maximum.at(newest, at.sensor, at.event_us)
+    single = [at.take(np.array([row])) for at in readings for row in range(len(at))]
+    pairs = [
+        ReadingBatch(*(np.concatenate(columns) for columns in zip(*map(columns_of, two), strict=True)))
+        for two in zip(readings[::2], readings[1::2], strict=True)
+    ]
+    whole, alone, together = Engine(town), Engine(town), Engine(town)
+    expected = sorted(told_by(whole, readings), key=by_sensor)
+    assert len(expected) > 50
+    assert sorted(told_by(alone, single), key=by_sensor) == expected
+    assert sorted(told_by(together, pairs), key=by_sensor) == expected
+    assert same_state(whole, alone)
+    assert same_state(whole, together)
+
+
+def by_sensor(verdict: Verdict) -> int:
+    return verdict.sensor
+
+
+def columns_of(readings: ReadingBatch) -> tuple[npt.NDArray[Any], ...]:
+    return readings.sensor, readings.event_us, readings.received_us, readings.value, readings.quality
+
+
+def test_verdicts_of_a_round_come_by_detector_and_then_by_sensor() -> None:
+    engine = Engine(city(["people", "ch4", "o2", "ch4"]))
+    verdicts = engine.process(batch([(3, 0, 60.0), (2, 0, 17.0), (1, 0, 30.0)]), 0)
+    assert [verdict.sensor for verdict in verdicts] == [1, 2, 3]
+
+
+def test_a_bank_of_no_detectors_still_keeps_the_latest_readings() -> None:
+    engine = Engine(city(["co"]), [])
+    assert not engine.process(batch([(0, 5, 1.5)]), 0)
+    assert [column.tolist() for column in engine.latest()] == [[START_US + 5_000_000], [1.5]]

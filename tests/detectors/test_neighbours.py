@@ -6,10 +6,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from detectors.bank import Round
 from detectors.engine import Engine
 from detectors.model import Condition, Nature, Phase, Verdict
-from detectors.neighbours import MOST, neighbour_table
-from tests.detectors.build import city, city_of, feed, sensor
+from detectors.neighbours import MOST, Neighbourhood, neighbour_table
+from detectors.traits import TRAITS
+from tests.detectors.build import START_US, batch, city, city_of, feed, sensor
 
 Series = list[npt.NDArray[np.float64]]
 
@@ -107,3 +109,37 @@ def test_neighbours_are_the_nearest_of_the_same_quantity_within_reach_and_not_of
 @pytest.mark.parametrize("quantity", ["ch4", "noise", "tilt"])
 def test_a_quantity_that_is_not_shared_has_no_neighbours(quantity: str) -> None:
     assert (neighbour_table(city([quantity] * 4)) == -1).all()
+
+
+def test_the_table_is_that_of_measuring_every_distance() -> None:
+    rng = np.random.default_rng(8)
+    sensors = [
+        dataclasses.replace(
+            sensor(i, "pm25" if i % 3 else "pressure", lon=116.3 + 0.1 * rng.random(), lat=39.9 + 0.1 * rng.random()),
+            device=f"box-{i // 2}",
+        )
+        for i in range(120)
+    ]
+    table = neighbour_table(city_of(sensors))
+    for own in sensors:
+        same = [s for s in sensors if s.quantity == own.quantity]
+        shrink = np.cos(np.radians(np.mean([s.lat for s in same])))
+        far = {s.index: 111_320 * np.hypot((s.lon - own.lon) * shrink, s.lat - own.lat) for s in same}
+        reach = TRAITS[own.quantity].reach_m
+        near = [s.index for s in same if s.device != own.device and far[s.index] <= reach]
+        expected = sorted(near, key=far.__getitem__)[:MOST]
+        assert table[own.index].tolist() == expected + [-1] * (MOST - len(expected))
+
+
+def test_a_neighbour_that_speaks_seldom_is_fresh_for_as_long_as_it_may_be_silent() -> None:
+    often, seldom = [sensor(i, "pm25", 10, 116.4 + 0.001 * i) for i in range(2)], sensor(2, "pm25", 600, 116.402)
+    town = city_of([*often, seldom])
+    engine, around = Engine(town), Neighbourhood(town)
+    engine.process(batch([(1, 0, 40.0), (2, 0, 40.0), (0, 1000, 40.0)]), 0)
+    asked = np.array([0])
+    at_us = np.array([START_US + 1_000_000_000])
+    first, nothing = np.array([False]), np.zeros(1)
+    look = around.look(
+        Round(asked, around.kind[asked], at_us, nothing, first, at_us, nothing, nothing, engine._records.faces)
+    )
+    assert (look.count.tolist(), look.of(0)) == ([1], (2,))
