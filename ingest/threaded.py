@@ -236,6 +236,10 @@ class ThreadedReceiver(ABC):
         """Readable when there is something to be done."""
         return self._wake[0] if self._wake is not None else None
 
+    def rest(self, seconds: float) -> None:
+        """Do nothing for so long, unless the context ends."""
+        self._stopping.wait(seconds)
+
     def woken(self) -> None:
         """Empty the wake socket."""
         if self._wake is not None:
