@@ -16,6 +16,7 @@ from config.clock import US_PER_SECOND, from_datetime
 from config.settings import DashboardSettings
 from config.vocabulary import Severity
 from dashboard_api.app import create_app
+from dashboard_api.ports import Health
 from dashboard_api.server import serve
 from detectors.model import Phase
 from tests.support.browser import DESK, PHONE, Centre, chromium, command_centre
@@ -425,3 +426,89 @@ async def test_the_city_fills_the_map_and_nothing_lies_over_it(browser: Browser,
                 assert beside, (name, viewport)
             if viewport is PHONE:
                 await picture(centre, "command-centre-phone")
+
+
+NOTICE_COLOUR = "getComputedStyle(document.querySelector('.notice.{}')).backgroundColor"
+
+
+async def test_readings_that_are_behind_are_said_in_words_and_colour_until_they_are_not(
+    browser: Browser, url: str, desk: Desk
+) -> None:
+    desk.health = Health(True, {"core": "ok", "store": "ok"}, {"readings_admitted": 7}, behind_s=38.2)
+    async with command_centre(browser, url) as centre:
+        await centre.sign_in(ACCOUNT, PASSWORD)
+        await centre.page.wait_for_selector(".notice[data-notice=behind]")
+        assert "数据落后 38 秒" in await centre.page.inner_text(".notices")
+        assert await centre.page.evaluate(NOTICE_COLOUR.format("grave")) == "rgb(202, 162, 255)"
+        assert "数据落后" in await centre.page.inner_text(".health > button")
+        await centre.page.click("button:text-is('English')")
+        await centre.page.wait_for_selector(".notice:has-text('Readings are 38 s behind')")
+        desk.health = Health(True, {"core": "ok", "store": "ok"}, {"readings_admitted": 7}, behind_s=4.9)
+        await centre.page.wait_for_selector(".notice", state="detached")
+        assert "All parts work" in await centre.page.inner_text(".health > button")
+        assert centre.errors == []
+
+
+async def test_what_ails_the_system_is_said_in_plain_words_the_gravest_first(
+    browser: Browser, url: str, desk: Desk
+) -> None:
+    ailing = {"store": "away: connection refused", "notify": "mqtt: not connected", "spool": "No space left on device"}
+    desk.health = Health(False, {**ailing, "core": "ok", "page": "it was started again"}, {}, waiting=2_400_000)
+    async with command_centre(browser, url) as centre:
+        await centre.sign_in(ACCOUNT, PASSWORD)
+        notices = centre.page.locator(".notice[data-notice]")
+        await notices.first.wait_for()
+        shown = [await notices.nth(at).get_attribute("data-notice") for at in range(await notices.count())]
+        assert shown == ["spool", "notify", "store"]
+        assert "还有 1 项" in await centre.page.inner_text(".notice.more")
+        assert await centre.page.evaluate(NOTICE_COLOUR.format("mild")) == "rgb(234, 220, 255)"
+        said = await centre.page.inner_text(".notices")
+        assert "不再确认新读数" in said
+        assert "No space left" not in said  # that is for maintenance, behind the button
+        await centre.page.click(".health > button")
+        card = await centre.page.inner_text(".health .card")
+        for word in ("No space left on device", "2,400,000", "正常", "页面程序"):
+            assert word in card
+        assert centre.errors == []
+
+
+async def test_a_store_that_catches_up_is_said_with_what_waits(browser: Browser, url: str, desk: Desk) -> None:
+    desk.health = Health(True, {"store": "ok"}, {}, waiting=3_000_000)
+    async with command_centre(browser, url) as centre:
+        await centre.sign_in(ACCOUNT, PASSWORD)
+        notice = await centre.page.wait_for_selector(".notice.mild[data-notice=catching-up]")
+        assert notice is not None
+        assert "3,000,000" in await notice.inner_text()
+
+
+async def test_notices_leave_room_for_the_work_on_a_phone(browser: Browser, url: str, desk: Desk) -> None:
+    ailing = dict.fromkeys(("broker", "spool", "store", "ledger", "notify"), "fails")
+    desk.health = Health(False, ailing, {}, behind_s=400)
+    async with command_centre(browser, url, viewport=PHONE) as phone:
+        await phone.sign_in(ACCOUNT, PASSWORD)
+        await phone.page.wait_for_selector(".notice")
+        assert "6 分钟" in await phone.page.inner_text(".notices")
+        assert await phone.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert (await box(phone, ".notices"))["height"] < PHONE["height"] / 3
+        assert (await box(phone, ".feed"))["height"] > 150
+
+
+async def test_a_picture_of_a_night_with_trouble(browser: Browser, url: str, desk: Desk) -> None:
+    morning(desk)
+    desk.health = Health(
+        False,
+        {"core": "ok", "broker": "ok", "spool": "ok", "store": "http://influx:8086: connection refused", "ledger": "ok"}
+        | {"notify": "ok", "dead_letter": "ok", "memory": "ok", "page": "ok"},
+        {"readings": 118_204_311, "refused": 1204, "store_retries": 42},
+        behind_s=12.4,
+        waiting=21_604_114,
+    )
+    async with command_centre(browser, url, viewport=DESK) as centre:
+        await centre.sign_in(ACCOUNT, PASSWORD)
+        await centre.page.wait_for_selector(".notice[data-notice=store]")
+        await centre.page.click(".health > button")
+        await centre.page.wait_for_selector(".health .card")
+        await picture(centre, "command-centre-trouble")
+        card, notices = await box(centre, ".health .card"), await box(centre, ".notices")
+        assert card["x"] + card["width"] <= DESK["width"]
+        assert notices["height"] < 110

@@ -2,6 +2,7 @@
 import {get, whenSignedOut} from './api.js';
 import {Detail} from './detail.js';
 import {Feed} from './feed.js';
+import {isCalm, Notices} from './health.js';
 import {listen, unlisten} from './live.js';
 import {MapView} from './map.js';
 import {severityName} from './severity.js';
@@ -11,7 +12,8 @@ import {TopBar} from './topbar.js';
 import {html, render, useEffect, useState} from './ui.js';
 import {currentLanguage, speak, t} from './words.js';
 
-const HEALTH_MS = 10000;
+const HEALTH_MS = 5000;
+const TROUBLE_MS = 2000; // how often it is asked while something is wrong
 const AGES_MS = 5000; // how often "so long ago" is written anew
 const AGAIN_MS = 3000;
 
@@ -38,16 +40,23 @@ function Announcer() {
 function Centre({onLanguage, onSignedOut}) {
   useEffect(() => {
     listen(begin);
-    const health = setInterval(() => loadHealth().catch(() => null), HEALTH_MS);
+    let health = null;
+    const follow = () => {
+      health = setTimeout(() => loadHealth().catch(() => null).finally(() => health !== null && follow()),
+        state.health && !isCalm(state.health) ? TROUBLE_MS : HEALTH_MS);
+    };
+    follow();
     const ages = setInterval(() => update({}), AGES_MS);
     return () => {
       unlisten();
-      clearInterval(health);
+      clearTimeout(health);
+      health = null;
       clearInterval(ages);
     };
   }, []);
   return html`<div class=${`centre ${state.selected ? 'with-detail' : ''}`}>
     <${TopBar} onLanguage=${onLanguage} onSignedOut=${onSignedOut} />
+    <${Notices} />
     <${Feed} />
     <main><${MapView} /></main>
     ${state.selected && html`<${Detail} />`}

@@ -1,5 +1,6 @@
 // The bar on top: whose city, what time it is there, whether the page is live, how the daemon does.
 import {remove} from './api.js';
+import {Health} from './health.js';
 import {now, state} from './store.js';
 import {html, useEffect, useState} from './ui.js';
 import {clockText, nameOf, t} from './words.js';
@@ -25,24 +26,6 @@ function Connection() {
   const seconds = Math.round((Date.now() - heard) / 1000);
   const words = how === 'behind' ? t('ui.behind', {seconds}) : t(how === 'live' ? 'ui.live' : 'ui.connecting');
   return html`<span class=${`connection ${how}`} role="status"><i aria-hidden="true"></i>${words}</span>`;
-}
-
-function Health() {
-  const {health} = state;
-  const [shown, show] = useState(false);
-  if (!health) return null;
-  const counters = Object.entries(health.counters).sort(([a], [b]) => (a < b ? -1 : 1));
-  return html`<div class="health" onKeyDown=${(event) => event.key === 'Escape' && show(false)}>
-    <button class=${`quiet ${health.ok ? '' : 'bad'}`} aria-label=${t(health.ok ? 'ui.health.ok' : 'ui.health.bad')} aria-expanded=${shown} onClick=${() => show(!shown)}>
-      <span aria-hidden="true">${health.ok ? '✓' : '!'}</span> ${t(health.ok ? 'ui.health.ok' : 'ui.health.bad')}</button>
-    ${shown && html`<section class="card" aria-label=${t('ui.health.heading')}>
-      <h2>${t('ui.health.heading')}</h2>
-      <dl>${Object.entries(health.parts).map(([part, how]) => html`
-        <dt>${part}</dt><dd class=${how === 'ok' ? '' : 'bad'}>${how}</dd>`)}</dl>
-      <dl class="counters">${counters.map(([name, count]) => html`
-        <dt>${name}</dt><dd>${count.toLocaleString('en')}</dd>`)}</dl>
-    </section>`}
-  </div>`;
 }
 
 export function TopBar({onLanguage, onSignedOut}) {
