@@ -8,6 +8,7 @@ import pytest
 from alerting.model import CENTRE
 from config.vocabulary import GridLevel, Severity
 from dashboard_api import views
+from dashboard_api.schemas.world import GridCollection
 from detectors.model import Phase, Reason
 from ingest.model import ReadingBatch
 from tests.support.dashboard import ACCOUNT, START_US, Desk, verdict_of
@@ -273,6 +274,7 @@ async def test_grids_are_coloured_upwards_and_name_who_is_responsible_now(
     gas = desk.alarm(desk.sensor("ch4"), 60, Severity.EXTREME)
     noise = desk.alarm(desk.sensor("noise"), 90, Severity.GENERAL)
     body = (await get(client, "/grids")).json()
+    GridCollection.model_validate(body)
     assert body["type"] == "FeatureCollection"
     grids = {feature["id"]: feature for feature in body["features"]}
     assert grids.keys() == desk.city.grids.keys()
