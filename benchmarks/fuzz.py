@@ -9,6 +9,7 @@ types; good and bad readings stand in one pack; hypothesis makes others. They go
 
 import argparse
 import json
+import logging
 import random
 import tempfile
 import time
@@ -20,6 +21,7 @@ from typing import Any
 
 import hypothesis
 import numpy as np
+import structlog
 from hypothesis import HealthCheck
 from hypothesis import strategies as st
 
@@ -271,6 +273,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1, help="the same seed makes the same payloads")
     parser.add_argument("--batch", type=int, default=2000, help="payloads in a batch")
     given = parser.parse_args()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))  # deletions are counted
     start = time.perf_counter()
     totals, admitting, writing, kept = run(given.count, given.seed, given.batch)
     took = time.perf_counter() - start

@@ -55,11 +55,11 @@ class UnitTable:
         unit: columns of ``code``, None where no payload named any.
         """
         unit = self.configured[sensor] if unit is None else unit
-        quantity = self.quantity[sensor]
-        factor = self.factor[quantity, unit]
+        place = self.quantity[sensor] * np.int32(self.factor.shape[1]) + unit
+        factor = self.factor.take(place)
         known: Bools = ~np.isnan(factor)
         with np.errstate(over="ignore"):  # an infinite result is out of every range
-            kept: Float64s = factor * value + self.offset[quantity, unit]
+            kept: Float64s = factor * value + self.offset.take(place)
         return kept, known
 
 

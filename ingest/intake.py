@@ -44,7 +44,8 @@ class Intake:
 
     subscriptions: which topics carry which format; the first whose filter covers a topic holds.
     follows_broker: True where wall time comes with the stream (a replay): a message may then have been stamped
-    before the time that belongs to it was known, so readings count as received at ``now_us``.
+    before the time that belongs to it was known, so readings count as received at ``now_us``. mine: which sensors are
+    taken, shape (sensors,), None for all; the others are refused as if nobody had configured them.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Intake:
         subscriptions: Sequence[Subscription],
         *,
         follows_broker: bool = False,
+        mine: Bools | None = None,
     ) -> None:
         self._follows_broker = follows_broker
         self._ids = city.columns.ids
@@ -71,7 +73,7 @@ class Intake:
             | {f"refused.{reason}": 0 for reason in RefusalReason}
             | dict.fromkeys(_QUALITY_NAMES.values(), 0)
         )
-        self._plausible = Plausible(city, settings, self._outages, self._offsets, self._counters)
+        self._plausible = Plausible(city, settings, self._outages, self._offsets, self._counters, mine=mine)
 
     @property
     def counters(self) -> Mapping[str, int]:
@@ -220,7 +222,7 @@ class Intake:
 
         (event times as placed, qualities, which are repeats, sensors whose clocks were put back).
         """
-        if not (call.any_retained or call.any_redelivered) and self._recent.in_order(rows.sensor, rows.given_us):
+        if not (call.any_retained or call.any_redelivered) and self._recent.all_new(rows.sensor, rows.given_us):
             self._recent.remember(rows.sensor, rows.given_us, rows.identity, rows.given_us)
             return rows.given_us, rows.quality, np.zeros(len(rows), np.bool_), ()
         placed_us, quality = rows.given_us.copy(), rows.quality.copy()

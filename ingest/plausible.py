@@ -12,7 +12,7 @@ from config.settings import IngestSettings
 from ingest.admit import Outages, TimeRules, UnitTable, identities, quality_of, reach_of
 from ingest.formats.columns import Decoded, Unread, shown
 from ingest.ids import SensorTable
-from ingest.model import Float64s, Int32s, Int64s, RefusalReason
+from ingest.model import Bools, Float64s, Int32s, Int64s, RefusalReason
 from ingest.offsets import Offsets
 from ingest.rows import Call, Rows
 
@@ -33,8 +33,16 @@ class Plausible:
     """Makes rows of what was decoded, and refuses of them what cannot be true."""
 
     def __init__(
-        self, city: City, settings: IngestSettings, outages: Outages, offsets: Offsets, counters: Counter[str]
+        self,
+        city: City,
+        settings: IngestSettings,
+        outages: Outages,
+        offsets: Offsets,
+        counters: Counter[str],
+        *,
+        mine: Bools | None = None,
     ) -> None:
+        self._mine = mine
         self._sensors = city.sensors
         self._table = SensorTable(city.sensor_index)
         self._units = UnitTable(city)
@@ -59,7 +67,7 @@ class Plausible:
         message = decoded.message if positions is None else positions[decoded.message]
         rows = Rows(
             message=message,
-            sensor=self._table.find(decoded.ids),
+            sensor=self._ours(self._table.find(decoded.ids)),
             given_us=decoded.event_us,
             received_us=call.received_us[message],
             value=decoded.value,
@@ -78,6 +86,10 @@ class Plausible:
             counts = counts[rows.origin]
         return self._timed(call, replace(rows, identity=identities(rows.value, counts)))
 
+    def _ours(self, sensor: Int32s) -> Int32s:
+        """Rows of sensors; -1 also for those that another process takes."""
+        return sensor if self._mine is None else np.where((sensor >= 0) & self._mine[sensor], sensor, np.int32(-1))
+
     def _clean(self, call: Call, rows: Rows) -> Float64s | None:
         """The values in their kept units where there is nothing wrong or unusual about any reading; None otherwise.
 
@@ -86,19 +98,24 @@ class Plausible:
         sensor, rules = rows.sensor, self.rules
         if int(sensor.min()) < 0 or call.any_retained:
             return None
-        if rows.units is not None and not self._as_configured(sensor, rows.units):
-            return None
         age_us = rows.received_us - rows.given_us
         if int(age_us.max()) > rules.clean or int(age_us.min()) < -rules.future:
             return None
         scale = self._scale.take(sensor, axis=0)
-        value: Float64s = rows.given * scale[:, 0]
-        value += scale[:, 1]
+        if rows.units is None:
+            with np.errstate(over="ignore"):  # an infinite result is out of every range
+                value: Float64s = scale[:, 0] * rows.given + scale[:, 1]
+        else:
+            value, _ = self._units.convert(sensor, rows.given, self._named(sensor, rows.units))
         return value if ((value >= scale[:, 2]) & (value <= scale[:, 3])).all() else None
 
-    def _as_configured(self, sensor: Int32s, units: Sequence[str | None]) -> bool:
+    def _named(self, sensor: Int32s, units: Sequence[str | None]) -> Int32s:
+        """Columns of the unit table: of the units named, or of the sensors' configured ones."""
         codes = np.fromiter(map(self._codes.__getitem__, units), np.int32, len(units))
-        return bool(((codes == self._units.configured[sensor]) | (codes < 0)).all())
+        unnamed = codes < 0
+        if unnamed.any():
+            codes[unnamed] = self._units.configured[sensor[unnamed]]
+        return codes
 
     def _refuse_unread(self, call: Call, number: int, unread: Unread) -> None:
         sensor = self._table.one(unread.sensor_id)
@@ -108,9 +125,8 @@ class Plausible:
         """Rows with values in the kept unit and within the physical range, clipped to it or refused."""
         unit = None
         if rows.units is not None:
-            codes = np.fromiter(map(self._codes.__getitem__, rows.units), np.int32, len(rows.units))
-            named = codes if rows.origin is None else codes[rows.origin]
-            unit = np.where(named < 0, self._units.configured[rows.sensor], named)
+            units = rows.units if rows.origin is None else [rows.units[row] for row in rows.origin.tolist()]
+            unit = self._named(rows.sensor, units)
         kept, known = self._units.convert(rows.sensor, rows.given, unit)
         rows = call.sift(replace(rows, value=kept), known, RefusalReason.WRONG_UNIT, self._explain_unit)
         within = (rows.value >= self._lowest[rows.sensor]) & (rows.value <= self._highest[rows.sensor])

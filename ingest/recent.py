@@ -22,7 +22,7 @@ _SIXTEEN = np.dtype("V16")
 class Recent:
     """The newest reading of every sensor, and the last few, in order of receipt.
 
-    Memory: 16 * REMEMBERED + 42 bytes per sensor. A repeat of something older than the last few is not known here: it
+    Memory: 16 * REMEMBERED + 46 bytes per sensor. A repeat of something older than the last few is not known here: it
     is older than the newest, so it is marked LATE and pages nobody, and the stores keep it once.
 
     Two readings of one sensor with one time and different values are no repeat: many devices count whole seconds, and
@@ -93,14 +93,13 @@ class Recent:
         self._newest_whole[sensor] = _side_by_side(given_us, given_us)
         self._run[sensor] = 0
 
-    def in_order(self, sensor: Int32s, given_us: Int64s) -> bool:
-        """Whether each sensor's readings come in order of time, all of them newer than its newest."""
-        order = np.argsort(sensor, kind="stable")
-        times, sensors = given_us[order], sensor[order]
-        same = sensors[1:] == sensors[:-1]
-        if (same & (times[1:] <= times[:-1])).any():
+    def all_new(self, sensor: Int32s, given_us: Int64s) -> bool:
+        """Whether all these readings are newer than the newest of their sensor, and none has another one's time."""
+        if (given_us <= self.newest[sensor]).any():
             return False
-        return bool((given_us > self.newest[sensor]).all())
+        order = np.lexsort((given_us, sensor))
+        times, sensors = given_us[order], sensor[order]
+        return not ((sensors[1:] == sensors[:-1]) & (times[1:] == times[:-1])).any()
 
     def knows(self, sensor: Int32s, given_us: Int64s, identity: Int64s) -> Bools:
         """Which readings were admitted recently."""
