@@ -65,7 +65,7 @@ def create_app(ports: Ports) -> FastAPI:
     app.include_router(health.open_router)
     app.add_api_route("/", _page, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
-    app.add_middleware(GZipMiddleware, minimum_size=1024)
+    app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=5)  # 9: 2 % less of a map, five times the CPU
     app.add_middleware(BodyLimit)
     app.add_middleware(SecurityHeaders)
     app.openapi = _described(app)  # type: ignore[method-assign]  # FastAPI's documented way to extend the schema
