@@ -34,6 +34,7 @@ AT_ONCE = 1000
 
 
 def mqtt_settings(port: int, protocol: MqttProtocol) -> MqttSettings:
+    """A session of its own for each protocol."""
     return MqttSettings.model_validate({"port": port, "protocol": protocol, "client_id": f"bench-{protocol}"})
 
 
@@ -45,7 +46,7 @@ def fill(port: int, count: int, qos: int, payload: bytes) -> None:
         left = count
         while left:
             part = min(left, AT_ONCE)
-            # The last of each part asks for an acknowledgement whatever the rest do, so nothing runs ahead.
+            # A ping behind each part is answered when all of it was read, so that nothing runs ahead.
             packets = [
                 mqtt5.PublishPacket(
                     TOPIC.format(number % 500),
@@ -94,6 +95,8 @@ def judge(busy_us: float) -> None:
 
 
 def of_receiver(server: Server, protocol: MqttProtocol, busy_us: float = 0) -> Callable[[int, int, bytes], float]:
+    """A run of one of our receivers: (messages, QoS, payload) > CPU seconds."""
+
     def measure(count: int, qos: int, payload: bytes) -> float:
         asyncio.run(subscribe(server.port, protocol))
         fill(server.port, count, qos, payload)
@@ -105,6 +108,7 @@ def of_receiver(server: Server, protocol: MqttProtocol, busy_us: float = 0) -> C
 
 
 def of_mosquitto_sub(server: Server, version: str) -> Callable[[int, int, bytes], float]:
+    """The same of mosquitto_sub, which prints what it receives into nothing."""
     program = shutil.which("mosquitto_sub") or "mosquitto_sub"
 
     def measure(count: int, qos: int, payload: bytes) -> float:
@@ -123,6 +127,7 @@ def of_mosquitto_sub(server: Server, version: str) -> Callable[[int, int, bytes]
 
 
 def main() -> None:
+    """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--messages", type=int, default=200_000, help="for each run; a tenth for MQTT 3.1.1")
     parser.add_argument("--repeat", type=int, default=3)

@@ -232,6 +232,7 @@ class _Connection:
         self._keepalive_s = float(receiver.settings.keepalive_s)
         self._sent_at = self._heard_at = self._began = self._clock.monotonic()
         self._pinged_at: float | None = None
+        self._blocked_at: float | None = None  # since when the broker does not read what we send
         self._accepted = False
         self._asked: dict[int, str] = {}  # packet identifier > filter that waits for its answer
         self._refused: dict[str, str] = {}
@@ -417,7 +418,8 @@ class _Connection:
         if now - self._sent_at >= self._keepalive_s / 2 and not self._out:
             self._send(mqtt5.PingReqPacket().write())
             self._pinged_at = self._pinged_at or now
-        if self._pinged_at is not None and now - max(self._pinged_at, self._heard_at) > self._keepalive_s:
+        since = self._pinged_at or self._blocked_at
+        if since is not None and now - max(since, self._heard_at) > self._keepalive_s:
             self.problem = f"no sign of life from the broker for {self._keepalive_s:g} s"
 
     def _send(self, packet: bytes) -> None:
@@ -428,9 +430,11 @@ class _Connection:
             try:
                 sent = self._sock.send(self._out)
             except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
+                self._blocked_at = self._blocked_at or self._clock.monotonic()
                 return
             del self._out[:sent]
             self._sent_at = self._clock.monotonic()
+            self._blocked_at = None
 
     def say_goodbye(self) -> None:
         """Send the last acknowledgements, then part."""

@@ -46,6 +46,9 @@ CONNECT_PATIENCE_S: Final = 5.0
 TICK_S: Final = 0.25
 """Longest time between two looks at what is to be done."""
 
+PAUSE_LOG_S: Final = 60.0
+"""Shortest time between two lines of the log about a reader that is too slow."""
+
 DISCONNECT: Final = b"\xe0\x00"
 """The goodbye, the same in MQTT 3.1.1 (3.14) and MQTT 5 (3.14)."""
 
@@ -99,6 +102,7 @@ class ThreadedReceiver(ABC):
             "malformed": 0,
         }
         self._paused = False
+        self._quiet_until = 0.0
         self._stopping = threading.Event()
         self._failure: BaseException | None = None
         self._wake: tuple[socket.socket, socket.socket] | None = None  # to read in the thread, to write from outside
@@ -317,7 +321,9 @@ class ThreadedReceiver(ABC):
         full = self.waiting_room.full
         if full and not self._paused:
             self._counters["pauses"] += 1
-            _log.warning("mqtt_reading_paused", waiting=len(self.waiting_room), bytes=self.waiting_room.size)
+            if self.clock.monotonic() >= self._quiet_until:  # the counter tells of each, the log of the first
+                self._quiet_until = self.clock.monotonic() + PAUSE_LOG_S
+                _log.warning("mqtt_reading_paused", waiting=len(self.waiting_room), bytes=self.waiting_room.size)
         self._paused = full
         return not full
 

@@ -6,7 +6,9 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import paho.mqtt.client as paho
 import pytest
+from paho.mqtt.enums import CallbackAPIVersion
 
 from config.clock import SystemClock
 from config.errors import ConfigurationError
@@ -332,6 +334,52 @@ async def test_only_whole_batches_of_a_receiver_can_be_acknowledged(broker: Serv
     async with receiving(mqtt_settings(broker, protocol=protocol)) as receiver:
         with pytest.raises(TypeError, match="no batch of this receiver"):
             receiver.acknowledge(Messages.of([]))
+
+
+async def test_nothing_is_lost_while_broker_and_daemon_come_and_go(broker: Server, protocol: MqttProtocol) -> None:
+    total, settings, kept = 1500, mqtt_settings(broker, protocol=protocol), list[bytes]()
+    publisher = paho.Client(CallbackAPIVersion.VERSION2, "publisher", clean_session=False, protocol=paho.MQTTv311)
+    publisher.reconnect_delay_set(1, 1)
+
+    def publish_more(first: int, last: int) -> None:
+        for number in range(first, last):
+            publisher.publish("gridwhistle/readings/x", str(number), qos=1)
+
+    async def life(*, forget_every: int = 0) -> None:
+        """A daemon's life until it has kept all; every so often it dies after keeping, before acknowledging."""
+        batches = 0
+        async with receiving(settings, batch_messages=50, wait=False) as receiver, asyncio.timeout(PATIENCE_S):
+            async for messages in receiver.batches():
+                kept.extend(messages.payloads)
+                batches += 1
+                if forget_every and batches % forget_every == 0:
+                    return
+                receiver.acknowledge(messages)
+                if len(set(kept)) == total:
+                    return
+
+    async with receiving(settings):  # the session exists before anything is published
+        pass
+    publisher.connect("127.0.0.1", broker.port)
+    publisher.loop_start()
+    try:
+        publish_more(0, 500)
+        await life(forget_every=3)
+        await asyncio.to_thread(broker.stop)
+        publish_more(500, 1000)
+        await asyncio.to_thread(broker.start)
+        await life(forget_every=5)
+        await asyncio.to_thread(broker.stop)
+        last = asyncio.create_task(life())  # this daemon is there before the broker is
+        await asyncio.to_thread(broker.start)
+        publish_more(1000, total)
+        await last
+    finally:
+        publisher.disconnect()
+        publisher.loop_stop()
+    assert sorted(set(map(int, kept))) == list(range(total))
+    # What was kept twice was kept before it was acknowledged: what two deaths and a restart of the broker left open.
+    assert len(kept) < 2 * total
 
 
 class TestTls:

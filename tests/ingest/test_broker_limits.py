@@ -69,6 +69,7 @@ class TestJudge:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ingest.broker_limits._QUIET_S", 0.3)
+    monkeypatch.setattr("ingest.broker_limits.TRIED", 3_000)
 
 
 @pytest.mark.broker
