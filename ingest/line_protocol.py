@@ -7,14 +7,14 @@ The time is in microseconds (``u`` for 1.x, ``us`` for 2.x; 1.x silently reads `
 Formatting is done on columns by Arrow, which needs about 0.2 us a line and holds no lock of Python's meanwhile.
 """
 
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterator
 
 import pyarrow as pa  # type: ignore[import-untyped]  # ships no type information
 import pyarrow.compute as pc  # type: ignore[import-untyped]  # ships no type information
 
-from config.city import City, Sensor
+from config.city import City
 from config.errors import ConfigurationError
+from config.sensors import SensorColumns
 from ingest.model import Quality, ReadingBatch
 from ingest.rollups import Aggregates
 from ingest.store import TRUSTED
@@ -69,7 +69,7 @@ class LineFormatter:
     """
 
     def __init__(self, city: City) -> None:
-        pieces = [pa.array(piece, _TEXT) for piece in _series_keys(city.sensors)]
+        pieces = [pa.array(piece, _TEXT) for piece in _series_keys(city.columns)]
         self._series = pa.concat_arrays(pieces) if pieces else pa.array([], _TEXT)
 
     def lines(self, batch: ReadingBatch) -> Lines:
@@ -105,7 +105,9 @@ class LineFormatter:
         return Lines(pc.binary_join_element_wise(*texts, closing, time, _LINE_BREAK, _NOTHING))
 
 
-def _series_keys(sensors: Sequence[Sensor]) -> Iterator[list[str]]:
-    left = iter(sensors)
-    while some := [f"{sensor.quantity},sensor={escape_tag(sensor.id)}" for sensor in islice(left, _SENSORS_AT_ONCE)]:
-        yield some
+def _series_keys(sensors: SensorColumns) -> Iterator[list[str]]:
+    names = sensors.quantity.names
+    for begin in range(0, len(sensors), _SENSORS_AT_ONCE):
+        part = slice(begin, begin + _SENSORS_AT_ONCE)
+        pairs = zip(sensors.quantity.code[part].tolist(), sensors.ids[part], strict=True)
+        yield [f"{names[code]},sensor={escape_tag(one)}" for code, one in pairs]

@@ -87,8 +87,8 @@ class DuckdbStore:
     def __init__(self, path: Path, city: City, retention: Retention | None = None) -> None:
         self._path = path
         self._retention = retention or Retention()
-        self._interval_s = [sensor.interval_s for sensor in city.sensors]
-        self._ids = [sensor.id for sensor in city.sensors]
+        self._interval_s = city.columns.interval_s
+        self._ids = city.columns.ids
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._number: Int32s = np.empty(0, np.int32)  # by index of City.sensors
         self._newest: Int64s = np.empty(0, np.int64)  # by number in the file
@@ -129,16 +129,15 @@ class DuckdbStore:
         self._connection = connection  # not before its sensors are known: readers may come at once
 
     def _learn_sensors(self, connection: duckdb.DuckDBPyConnection) -> None:
-        rows = connection.execute("SELECT number, id FROM sensors").fetchall()
-        numbers: dict[str, int] = {name: number for number, name in rows}
+        known = connection.execute("SELECT number, id FROM sensors").fetchnumpy()
+        numbers: dict[str, int] = dict(zip(known["id"].tolist(), known["number"].tolist(), strict=True))
         new = [name for name in self._ids if name not in numbers]
         first = max(numbers.values(), default=-1) + 1
-        added = pa.table(
-            {"number": pa.array(range(first, first + len(new)), pa.int32()), "id": pa.array(new, pa.string())}
-        )
-        connection.register("added", added)
-        connection.execute("INSERT INTO sensors SELECT * FROM added")
-        connection.unregister("added")
+        if new:
+            added = pa.table({"number": np.arange(first, first + len(new), dtype=np.int32), "id": new})
+            connection.register("added", added)
+            connection.execute("INSERT INTO sensors SELECT * FROM added")
+            connection.unregister("added")
         numbers.update((name, first + place) for place, name in enumerate(new))
         self._number = np.array([numbers[name] for name in self._ids], np.int32)
         self._newest = np.full(first + len(new), _NEVER, np.int64)
@@ -247,7 +246,7 @@ class DuckdbStore:
         """What a chart is drawn from."""
         now_us = max(self._now_us, self._received_us, self._done[0])
         kept = Kept.at(now_us, self._retention, *self._done)
-        return pieces(from_us, to_us, max_points, self._interval_s[sensor], kept)
+        return pieces(from_us, to_us, max_points, float(self._interval_s[sensor]), kept)
 
     def points(self, sensor: int, piece: Piece, max_points: int) -> Points:
         """What a piece of a chart is drawn from; readings are thinned to at most max_points where they are more."""

@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+import numpy as np
+
 from config.city import City
 from config.errors import RetryableError
 from config.settings import Influx1StoreSettings, Retention
@@ -74,13 +76,20 @@ def _limits(asks: Asks, city: City, series: int) -> list[Note]:
     data = dict(zip(found[0]["columns"], found[0]["values"][0], strict=True))
     notes = []
     values, most = data.get("max-values-per-tag", 0), data.get("max-series-per-database", 0)
-    for quantity, sensors in Counter(sensor.quantity for sensor in city.sensors).most_common():
+    for quantity, sensors in _per_quantity(city).items():
         if values and sensors > _NEARLY * values:
             notes.append(Note("max_values", {"quantity": quantity, "sensors": sensors, "limit": values}))
     needed = max(series, len(city.sensors))
     if most and needed > _NEARLY * most:
         notes.append(Note("max_series", {"series": needed, "limit": most}))
     return notes
+
+
+def _per_quantity(city: City) -> dict[str, int]:
+    """How many sensors measure each quantity."""
+    quantity = city.columns.quantity
+    counted = np.bincount(quantity.code, minlength=len(quantity.names)).tolist()
+    return dict(zip(quantity.names, counted, strict=True))
 
 
 def _earlier_model(asks: Asks, database: str, there: Mapping[str, Policy]) -> list[Note]:

@@ -84,7 +84,7 @@ class InfluxRollups:
     """
 
     def __init__(self, city: City, retention: Retention, lines: LineFormatter, place: Place) -> None:
-        self._sensors = city.sensors
+        self._sensors = city.columns
         self._retention = retention
         self._lines = lines
         self._place = place
@@ -213,8 +213,8 @@ class InfluxRollups:
             if max(begin, oldest) < end
         ]
         statements = [
-            f"SELECT {columns} FROM {self._place.source(source, self._sensors[sensor].quantity)}"  # noqa: S608  # quoted
-            f' WHERE "sensor" = {text(self._sensors[sensor].id)} AND time >= {begin}u AND time < {end}u{every}'
+            f"SELECT {columns} FROM {self._place.source(source, self._sensors.quantity[sensor])}"  # noqa: S608  # quoted
+            f' WHERE "sensor" = {text(self._sensors.ids[sensor])} AND time >= {begin}u AND time < {end}u{every}'
             for sensor, begin, end in asked
         ]
         found = self._place.select(source, statements) if statements else []
