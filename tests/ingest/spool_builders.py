@@ -1,10 +1,18 @@
 """Admissions and spools for the tests of the spool."""
 
+import errno
+import os
 import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Self
 
 import numpy as np
+import pytest
 
 from config.city import City
 from ingest.model import Admission, ReadingBatch, Record, Refusal, RefusalReason
@@ -79,3 +87,52 @@ def copied(folder: Path, to: Path) -> Path:
     """The folder as a crash would leave it if all that was written had reached the disk."""
     shutil.copytree(folder, to)
     return to
+
+
+class Disk:
+    """A folder on a disk of which is known what would be left of it if the power went just now.
+
+    Of a file what was in it when it was synced last; of the names those that stood there when the folder was synced
+    last. Names that go may come back, names that come may be gone.
+    """
+
+    def __enter__(self) -> Self:
+        self._scratch = TemporaryDirectory()
+        self.folder = Path(self._scratch.name) / "spool"
+        self._names: dict[str, int] = {}
+        self._contents: dict[int, bytes] = {}
+        self._patch = pytest.MonkeyPatch()
+        self._patch.setattr(os, "fdatasync", self._synced)
+        self._patch.setattr(os, "fsync", self._synced)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._patch.undo()
+        self._scratch.cleanup()
+
+    def _synced(self, handle: int) -> None:
+        status = os.fstat(handle)
+        if stat.S_ISDIR(status.st_mode):
+            if Path(f"/proc/self/fd/{handle}").resolve() == self.folder.resolve():
+                self._names = {path.name: path.stat().st_ino for path in self.folder.iterdir()}
+        else:
+            self._contents[status.st_ino] = Path(f"/proc/self/fd/{handle}").read_bytes()
+
+    @contextmanager
+    def refusing(self) -> Iterator[None]:
+        """While every sync of a file fails."""
+
+        def fails(handle: int) -> None:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), handle)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(os, "fdatasync", fails)
+            yield
+
+    def crashed(self) -> Path:
+        """The folder as it would be found."""
+        left = self.folder.with_name("left")
+        left.mkdir()
+        for name, inode in self._names.items():
+            (left / name).write_bytes(self._contents.get(inode, b""))
+        return left
