@@ -26,6 +26,7 @@ from gridwhistle.cli_store import store_app
 from gridwhistle.daemon import daemon
 from gridwhistle.demo import PAGE_PORT, DemoOptions, Stage, demo
 from gridwhistle.score import cases_of, intervals_of, keep_score, print_score
+from gridwhistle.whole import whole
 from sensors_sim import publish
 from sensors_sim.publish import run_simulation
 from sensors_sim.recordings.city_folder import make_city
@@ -147,7 +148,7 @@ def run(
     settings = load_settings(config)
 
     async def work(stop: asyncio.Event) -> None:
-        async with daemon(settings) as running:
+        async with whole(settings) if settings.parts else daemon(settings) as running:
             if running.first_password is not None:
                 out.print(_first_password(running.first_password, settings.language))
             out.print(f"gridwhistle: {running.url}")

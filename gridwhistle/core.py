@@ -25,7 +25,7 @@ from gridwhistle.wire import (
     Told,
     address_of,
 )
-from ingest.model import Series
+from ingest.model import Int32s, Series
 
 log = structlog.get_logger(__name__)
 
@@ -143,13 +143,17 @@ class Core:
 
 
 class Cores:
-    """All cores of a page, as one (``dashboard_api.ports.Readings``). At least one."""
+    """All cores of a page, as one (``dashboard_api.ports.Readings``). At least one.
 
-    def __init__(self, cores: Sequence[Core]) -> None:
+    owners: which of them has each sensor, shape (sensors,); None where there is only one.
+    """
+
+    def __init__(self, cores: Sequence[Core], owners: Int32s | None = None) -> None:
         self._cores = tuple(cores)
+        self._owners = owners
 
-    def _of(self, sensor: int) -> Core:  # noqa: ARG002 - the seam: which core owns the sensor
-        return self._cores[0]
+    def _of(self, sensor: int) -> Core:
+        return self._cores[0 if self._owners is None else int(self._owners[sensor])]
 
     async def series(self, sensor: int, from_us: int, to_us: int, max_points: int = 2000) -> Series:
         """See ``dashboard_api.ports.Readings``."""

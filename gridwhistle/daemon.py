@@ -21,7 +21,7 @@ from config.city_files import load_city
 from config.clock import Clock, FollowingClock, SystemClock, today
 from config.errors import ConfigurationError
 from config.logs import mask_people
-from config.settings import ClockSource, Settings, Subscription
+from config.settings import ClockSource, Part, Settings, Subscription
 from dashboard_api.ports import Health
 from detectors.engine import Engine
 from gridwhistle.desk import Desk, StoredReadings
@@ -29,10 +29,12 @@ from gridwhistle.lane import Lane, read_position
 from gridwhistle.latest import Latest, SharedClock
 from gridwhistle.line import Line
 from gridwhistle.memory import Memory, clock_of
-from gridwhistle.page_process import PageProcess, ledger_url, page_process
+from gridwhistle.page_process import DeskAddress, PageProcess, ledger_url, page_process
+from gridwhistle.parts import mine, settings_of
 from ingest.deadletter import DeadLetter
 from ingest.intake import Intake
 from ingest.liveness import Liveness
+from ingest.model import Bools
 from ingest.receiver import ReceiverState
 from ingest.receivers import open_receiver
 from ingest.spool import Spool
@@ -80,6 +82,14 @@ async def daemon(settings: Settings) -> AsyncIterator[Running]:
 
 
 @dataclass(frozen=True, slots=True)
+class Share:
+    """A part of the city. sensors: which of all, shape (sensors,)."""
+
+    name: str
+    sensors: Bools
+
+
+@dataclass(frozen=True, slots=True)
 class _Ground:
     """What everything else stands on: the city, the time, and what is kept over a restart."""
 
@@ -97,21 +107,21 @@ async def _ground(settings: Settings, house: AsyncExitStack) -> _Ground:
     mask_people(city.workers.values())
     house.callback(gc.unfreeze)
     gc.freeze()  # a city stays for good: no collection needs to walk over it
-    _own(settings.data_dir)
+    own(settings.data_dir)
     published = settings.clock.source is ClockSource.BROKER
-    latest = await asyncio.to_thread(Latest.open, _latest_path(settings), city.columns.ids)
+    latest = await asyncio.to_thread(Latest.open, Path(address_of(settings).latest), city.columns.ids)
     clock: Clock = SharedClock(latest.clock, clock_of(settings.data_dir)) if published else SystemClock()
     ledger = await asyncio.to_thread(Ledger.open, ledger_url(settings))
     house.callback(ledger.close)
     store = await asyncio.to_thread(open_store, settings.store, settings.data_dir, city)
     house.callback(store.close)
     pipeline = Pipeline(ledger, city)
-    await asyncio.to_thread(pipeline.retire_missing, clock.now_us())
     return _Ground(city, clock, settings.clock.topic if published else None, ledger, store, pipeline, latest)
 
 
-def _latest_path(settings: Settings) -> Path:
-    return settings.data_dir / "latest"
+def address_of(settings: Settings) -> DeskAddress:
+    """Where the core with these settings is found by a page."""
+    return DeskAddress(str(settings.data_dir / "desk"), str(settings.data_dir / "latest"))
 
 
 def streams(settings: Settings, *, published_clock: bool) -> Mapping[str, Sequence[Subscription]]:
@@ -127,15 +137,22 @@ def streams(settings: Settings, *, published_clock: bool) -> Mapping[str, Sequen
 
 
 def _lane(
-    settings: Settings, ground: _Ground, name: str, served: Sequence[Subscription], house: AsyncExitStack
+    settings: Settings,
+    ground: _Ground,
+    name: str,
+    served: Sequence[Subscription],
+    house: AsyncExitStack,
+    *,
+    share: Share | None,
 ) -> Lane:
+    known_as = name if share is None else f"{share.name}/{name}"
     stored_path = settings.data_dir / f"stored-{name}"
     spool = Spool(
         settings.data_dir / "spool" / name,
         ground.city,
         max_bytes=settings.spool.max_mb * MEGABYTE,
         segment_bytes=settings.spool.segment_mb * MEGABYTE,
-        at_least=max(ground.ledger.judged(name), read_position(stored_path)),
+        at_least=max(ground.ledger.judged(known_as), read_position(stored_path)),
     )
     house.callback(spool.close)
     receiver = open_receiver(
@@ -147,18 +164,19 @@ def _lane(
         client_id_suffix="" if name == "bulk" else f"-{name}",
         memory=settings.data_dir / f"subscriptions-{name}",
     )
-    return Lane(name, receiver, spool, stored_path)
+    return Lane(known_as, receiver, spool, stored_path)
 
 
-async def _line(settings: Settings, ground: _Ground, house: AsyncExitStack) -> tuple[Line, Memory]:
+async def _line(settings: Settings, ground: _Ground, house: AsyncExitStack, share: Share | None) -> tuple[Line, Memory]:
     """The line with its lanes, taken up where the last run ended; nothing is received yet."""
     city, clock = ground.city, ground.clock
     published = ground.clock_topic is not None
     engine = await asyncio.to_thread(Engine, city)
-    intake = Intake(city, settings.ingest, settings.mqtt.subscriptions, follows_broker=published)
-    liveness = Liveness(city, settings.ingest, clock.now_us())
+    sensors = None if share is None else share.sensors
+    intake = Intake(city, settings.ingest, settings.mqtt.subscriptions, follows_broker=published, mine=sensors)
+    liveness = Liveness(city, settings.ingest, clock.now_us(), mine=sensors)
     lanes = [
-        await asyncio.to_thread(_lane, settings, ground, name, served, house)
+        await asyncio.to_thread(_lane, settings, ground, name, served, house, share=share)
         for name, served in streams(settings, published_clock=published).items()
     ]
     line = Line(
@@ -175,7 +193,7 @@ async def _line(settings: Settings, ground: _Ground, house: AsyncExitStack) -> t
         clock_topic=ground.clock_topic,
     )
     house.callback(line.close)
-    memory = Memory(settings.data_dir, city, clock, engine, intake, lanes, published_clock=published)
+    memory = Memory(settings.data_dir, city, clock, engine, intake, lanes, published_clock=published, mine=sensors)
     last_us = await asyncio.to_thread(memory.resume, ground.ledger, ground.pipeline, liveness, ground.latest)
     if isinstance(clock, FollowingClock):
         clock.advance(last_us)
@@ -185,40 +203,86 @@ async def _line(settings: Settings, ground: _Ground, house: AsyncExitStack) -> t
 
 async def _open(settings: Settings, house: AsyncExitStack) -> Running:
     ground = await _ground(settings, house)
-    city, clock, ledger = ground.city, ground.clock, ground.ledger
-    line, memory = await _line(settings, ground, house)
+    await asyncio.to_thread(ground.pipeline.retire_missing, ground.clock.now_us())
+    pages: list[PageProcess] = []
+    channel = await house.enter_async_context(MqttChannel(settings.mqtt, ground.clock))
+    outbox = Outbox(ground.ledger, {channel.name: channel}, ground.clock)
+    line = await _core(settings, ground, house, Beside(outbox, pages))
+    first_password = await first_account(settings, ground.ledger)
+    page = await house.enter_async_context(page_process(settings, city=ground.city, desks=[address_of(settings)]))
+    pages.append(page)
+    await page.serving()
+    return Running(page.url, first_password, line, ground.ledger, ground.store)
+
+
+async def first_account(settings: Settings, ledger: Ledger) -> str | None:
+    """The password of the first account where it had to be made."""
+    accounts = Accounts(ledger, session_hours=settings.dashboard.session_hours)
+    return await asyncio.to_thread(accounts.ensure_first_account, SystemClock().now_us())
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What runs beside a core in the same process: the outbox, and the page's process, where they do."""
+
+    outbox: Outbox | None = None
+    pages: Sequence[PageProcess] = ()
+
+    def changed(self) -> None:
+        """The ledger may have been changed."""
+        if self.outbox is not None:
+            self.outbox.wake()
+
+    def health(self, now_us: int) -> Mapping[str, str]:
+        """What ails it, by part."""
+        page = next((page.trouble for page in self.pages if page.trouble), None)
+        told = {} if self.outbox is None else {"notify": self.outbox.trouble(now_us) or "ok"}
+        return told | ({"page": page or "ok"} if self.pages else {})
+
+
+async def _core(
+    settings: Settings, ground: _Ground, house: AsyncExitStack, beside: Beside, share: Share | None = None
+) -> Line:
+    """Everything from the broker to the ledger and the store, at work until the house is left."""
+    line, memory = await _line(settings, ground, house, share)
     for lane in line.lanes:
         await house.enter_async_context(lane.receiver)
-    channel = await house.enter_async_context(MqttChannel(settings.mqtt, clock))
-    outbox = Outbox(ledger, {channel.name: channel}, clock)
-    accounts = Accounts(ledger, session_hours=settings.dashboard.session_hours)
-    first_password = await asyncio.to_thread(accounts.ensure_first_account, SystemClock().now_us())
     readings = StoredReadings(ground.store)
     house.callback(readings.close)
-    pages: list[PageProcess] = []
     desk = Desk(
-        settings.data_dir / "desk",
-        health=lambda: health(line, memory, outbox, pages),
+        Path(address_of(settings).socket),
+        health=lambda: health(line, memory, beside),
         series=readings.series,
-        on_changed=outbox.wake,
-        trail_id=ledger.last_trail_id(),
+        on_changed=beside.changed,
+        trail_id=ground.ledger.last_trail_id(),
     )
     await house.enter_async_context(desk)
-    ledger.subscribe(desk.ring)
-    ledger.subscribe(lambda _: outbox.wake())
-    page = await house.enter_async_context(page_process(settings, city=city, desk=desk, latest=_latest_path(settings)))
-    pages.append(page)
-    others = {
-        "beat": lambda: _beat(line, memory, clock),
-        "notify": outbox.run,
+    ground.ledger.subscribe(desk.ring)
+    ground.ledger.subscribe(lambda _: beside.changed())
+    others: dict[str, Callable[[], Coroutine[None, None, None]]] = {
+        "beat": lambda: _beat(line, memory, ground.clock),
         "maintain": lambda: _maintain(line),
     }
+    if beside.outbox is not None:
+        others["notify"] = beside.outbox.run
     await house.enter_async_context(loops(line, others))
-    await page.serving()
-    return Running(page.url, first_password, line, ledger, ground.store)
+    return line
 
 
-def health(line: Line, memory: Memory, outbox: Outbox, pages: Sequence[PageProcess]) -> Health:
+@asynccontextmanager
+async def part_of_city(settings: Settings, part: Part) -> AsyncIterator[Line]:
+    """Run one part of the city, without page and outbox, beside others on the same ledger. Raises like ``daemon``.
+
+    settings: those of the whole city.
+    """
+    async with AsyncExitStack() as house:
+        own_settings = settings_of(part, settings)
+        ground = await _ground(own_settings, house)
+        share = Share(part.name, mine(part, settings.parts, ground.city))
+        yield await _core(own_settings, ground, house, Beside(), share)
+
+
+def health(line: Line, memory: Memory, beside: Beside) -> Health:
     """How the daemon does, for the page and for monitoring."""
     parts = {
         "broker": _broker_state(line),
@@ -227,8 +291,7 @@ def health(line: Line, memory: Memory, outbox: Outbox, pages: Sequence[PageProce
         "ledger": line.ledger_trouble or "ok",
         "dead_letter": line.dead_letter_trouble or "ok",
         "memory": memory.trouble or line.memory_trouble or "ok",
-        "notify": outbox.trouble(line.clock.now_us()) or "ok",
-        "page": next((page.trouble for page in pages if page.trouble), "ok"),
+        **beside.health(line.clock.now_us()),
     }
     counters = {**line.counted(), **{f"broker.{name}": count for name, count in broker_counters(line).items()}}
     return Health(
@@ -252,7 +315,7 @@ def _connected(line: Line) -> bool:
     return all(lane.receiver.state is ReceiverState.CONNECTED for lane in line.lanes)
 
 
-def _own(data_dir: Path) -> None:
+def own(data_dir: Path) -> None:
     """Make the folder for everything we write. Raises ConfigurationError where that cannot be."""
     try:
         data_dir.mkdir(parents=True, exist_ok=True)

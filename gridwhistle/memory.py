@@ -25,7 +25,7 @@ from gridwhistle.latest import Latest
 from gridwhistle.line import Line, judge
 from ingest.intake import Intake
 from ingest.liveness import Liveness
-from ingest.model import Record
+from ingest.model import Bools, Record
 
 log = structlog.get_logger(__name__)
 
@@ -44,8 +44,8 @@ def clock_of(data_dir: Path) -> int:
 class Memory:
     """Writes down now and then up to where everything is judged; takes up from there.
 
-    trouble: why the last writing failed, None where it did not. What cannot be remembered is logged and costs a longer
-    way back after a crash; it stops no alarm and no reading.
+    mine: which sensors are this process's, None for all. trouble: why the last writing failed, None where it did not.
+    What cannot be remembered is logged and costs a longer way back after a crash; it stops no alarm and no reading.
     """
 
     data_dir: Path
@@ -55,6 +55,7 @@ class Memory:
     intake: Intake
     lanes: Sequence[Lane]
     published_clock: bool
+    mine: Bools | None = None
     trouble: str | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:

@@ -7,11 +7,8 @@ ends: the core closes it, or is gone. The listening socket is inherited, so that
 """
 
 import asyncio
-import ctypes
 import gc
-import signal
 import socket
-import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -26,61 +23,35 @@ from alerting.ledger import Ledger
 from config.city import City
 from config.city_files import load_city
 from config.clock import Clock, SystemClock, today
-from config.errors import ConfigurationError, GridwhistleError
-from config.logs import configure_logs, mask_people
+from config.errors import ConfigurationError
+from config.logs import mask_people
 from config.settings import ClockSource, LocalStoreSettings, Settings
 from dashboard_api.app import create_app
 from dashboard_api.ports import LastValues, Ports, Readings
-from dashboard_api.server import serve
+from dashboard_api.server import serve as dashboard
+from gridwhistle.child import obey, serve, told_to_end
 from gridwhistle.core import Core, Cores
 from gridwhistle.desk import StoredReadings
 from gridwhistle.latest import Latest, SharedClock
-from gridwhistle.page_process import FAILED, SERVING, WRONG_ORDER, Order, ledger_url
+from gridwhistle.page_process import Order, ledger_url
+from gridwhistle.parts import owners
 
 FIRST_WORD_S = 5.0
-_PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
-    """Serve until standard input ends. What is raised on purpose is said on standard output."""
-    _end_with_the_core()
-    configure_logs()
-    try:
-        asyncio.run(_run(msgspec.json.decode(sys.stdin.buffer.readline(), type=Order)))
-    except GridwhistleError as error:
-        _say(FAILED + " ".join(str(error).split()))
-        raise SystemExit(WRONG_ORDER if isinstance(error, ConfigurationError) else 1) from None
-
-
-def _end_with_the_core() -> None:
-    """Have the kernel kill us when the core dies, even while we are too busy to see our input end."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def _say(word: str) -> None:
-    sys.stdout.write(word + "\n")
-    sys.stdout.flush()
+    """Serve until standard input ends."""
+    obey(lambda line: _run(msgspec.json.decode(line, type=Order)))
 
 
 async def _run(order: Order) -> None:
-    end = asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def input_ended() -> None:  # nothing else follows the order
-        loop.remove_reader(sys.stdin.fileno())
-        end.set()
-
-    loop.add_reader(sys.stdin.fileno(), input_ended)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, end.set)
+    end = told_to_end()
     settings = Settings.model_validate(order.settings)
     listener = socket.socket(fileno=order.listener)
     async with AsyncExitStack() as house:
         ports = await _ports(order, settings, house)
-        await house.enter_async_context(serve(create_app(ports), settings.dashboard, listener))
-        _say(SERVING)
-        await end.wait()
+        await house.enter_async_context(dashboard(create_app(ports), settings.dashboard, listener))
+        await serve(end)
 
 
 async def _ports(order: Order, settings: Settings, house: AsyncExitStack) -> Ports:
@@ -99,7 +70,7 @@ async def _ports(order: Order, settings: Settings, house: AsyncExitStack) -> Por
         running = asyncio.create_task(core.run(), name="core")
         house.push_async_callback(_ended, running)
         await core.introduced(FIRST_WORD_S)
-    together = Cores(cores)
+    together = Cores(cores, owners(settings.parts, city) if settings.parts else None)
     ledger.subscribe(bell.ring)
     ledger.subscribe(together.changed)
     return Ports(

@@ -33,10 +33,12 @@ class Liveness:
     steadily for ``STEADY`` allowances. Memory: 68 bytes per sensor.
     """
 
-    def __init__(self, city: City, settings: IngestSettings, start_us: int) -> None:
+    def __init__(self, city: City, settings: IngestSettings, start_us: int, *, mine: Bools | None = None) -> None:
         interval = city.columns.interval_s
         count = len(interval)
         self._allowed_s = np.maximum(interval * settings.silent_after, settings.silent_floor_s)
+        if mine is not None:
+            self._allowed_s[~mine] = np.inf  # another process hears them
         self._allowed_us: Int64s = np.minimum(self._allowed_s * US_PER_SECOND, _LONGEST_US).astype(np.int64)
         self._interval_us: Int64s = np.minimum(interval * US_PER_SECOND, _LONGEST_US).astype(np.int64)
         self._grace_us = int(settings.grace_s * US_PER_SECOND)

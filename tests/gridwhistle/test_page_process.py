@@ -20,7 +20,7 @@ from config.clock import US_PER_SECOND, isoformat
 from config.errors import ConfigurationError, RetryableError
 from config.settings import Settings
 from dashboard_api.ports import Health
-from gridwhistle.page_process import STOP_S, page_process
+from gridwhistle.page_process import STOP_S, DeskAddress, page_process
 from ingest.model import ReadingBatch, Series
 from tests.support.core import CoreParts, core
 from tests.support.daemon import ROOT
@@ -261,5 +261,7 @@ async def test_an_address_that_is_taken_is_said_by_the_core(parts: CoreParts, tm
     port = int(parts.page.url.rpartition(":")[2])
     settings = Settings.model_validate({"city": DISTRICT, "data_dir": tmp_path, "dashboard": {"port": port}})
     with pytest.raises(ConfigurationError, match=f"cannot listen on 127.0.0.1:{port}"):
-        async with page_process(settings, city=example_city(), desk=parts.desk, latest=tmp_path / "latest"):
+        async with page_process(
+            settings, city=example_city(), desks=[DeskAddress(str(parts.desk.path), str(tmp_path / "latest"))]
+        ):
             pytest.fail("two pages on one port")

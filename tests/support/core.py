@@ -20,7 +20,7 @@ from config.vocabulary import Severity
 from dashboard_api.ports import Health
 from gridwhistle.desk import Desk, SeriesReader, StoredReadings
 from gridwhistle.latest import Latest
-from gridwhistle.page_process import PageProcess, ledger_url, page_process
+from gridwhistle.page_process import DeskAddress, PageProcess, ledger_url, page_process
 from ingest.local import DuckdbStore
 from ingest.model import Series
 from tests.support.dashboard import DISTRICT, START_US, example_city, fresh_ledger, verdict_of
@@ -77,7 +77,10 @@ async def core(folder: Path, *, city_version: str | None = None) -> AsyncIterato
     ledger.subscribe(desk.ring)
     told = replace(city, version=city_version) if city_version else city
     try:
-        async with desk, page_process(settings, city=told, desk=desk, latest=folder / "latest") as page:
+        async with (
+            desk,
+            page_process(settings, city=told, desks=[DeskAddress(str(desk.path), str(folder / "latest"))]) as page,
+        ):
             pipeline = Pipeline(ledger, city)
             parts.append(CoreParts(city, ledger, pipeline, store, latest, desk, page, readings.series))
             yield parts[0]
