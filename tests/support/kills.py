@@ -156,7 +156,7 @@ def _healthy(daemon: DaemonProcess) -> None:
 
 def _settle(database: Server, name: str, wanted: int) -> None:
     """Wait until so many readings are in the store, or none has come for 10 s."""
-    last, since = -1, time.monotonic()
+    last, since = -1.0, time.monotonic()
     while (have := _numbers(database, name, 'count("value")')) < wanted and time.monotonic() - since < 10:
         if have != last:
             last, since = have, time.monotonic()
