@@ -107,7 +107,7 @@ def batches(city: City, shape: Shape, count: int, first: int, seed: int) -> Iter
         for _ in range(shape.packs):
             row = chance.randrange(len(city.sensors))
             chosen = [row if shape.one_sensor else chance.randrange(len(city.sensors)) for _ in range(shape.size)]
-            times = sorted(now_us - chance.randrange(1000, BATCH_US) for _ in chosen)
+            times = sorted(now_us - age for age in chance.sample(range(1000, BATCH_US), len(chosen)))
             room = "senml" if shape.senml else "readings"
             topics.append(f"gridwhistle/{room}/{city.columns.ids[chosen[0]].rpartition('-')[0]}")
             payloads.append(_payload(city, shape, chosen, times, chance))

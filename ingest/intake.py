@@ -191,19 +191,12 @@ class Intake:
 
     def _once(self, call: Call, rows: Rows) -> Admission:
         """Refuse repeated readings, place the others, mark those older than what is known, and remember them."""
-        if call.any_retained or call.any_redelivered:
-            unusual: Bools | None = np.ones(len(rows), np.bool_)
-        else:
-            unusual = self._recent.unusual(rows.sensor, rows.given_us)
         stepped: tuple[int, ...] = ()
         placed_us, quality = rows.given_us, rows.quality
-        if unusual is None:
-            self._recent.advance(rows.sensor, rows.given_us, rows.identity)
-        else:
-            usual = ~unusual
-            self._recent.advance(rows.sensor[usual], rows.given_us[usual], rows.identity[usual])
+        odd = self._followed_at_once(call, rows)
+        if odd is not None:
             placed_us, quality, repeated = rows.given_us.copy(), rows.quality.copy(), np.zeros(len(rows), np.bool_)
-            placed_us[unusual], quality[unusual], repeated[unusual], stepped = self._compared(call, rows.take(unusual))
+            placed_us[odd], quality[odd], repeated[odd], stepped = self._compared(call, rows.take(odd))
             if repeated.any():
                 rows, placed_us, quality = rows.take(~repeated), placed_us[~repeated], quality[~repeated]
         if call.any_retained:
@@ -217,14 +210,28 @@ class Intake:
         batch = ReadingBatch(rows.sensor, placed_us, rows.received_us, rows.value, quality)
         return Admission(batch, rows.given_us, rows.identity, tuple(call.refused), stepped)
 
+    def _followed_at_once(self, call: Call, rows: Rows) -> Bools | None:
+        """Remember the readings of which nothing needs to be asked; which the others are, None where there are none."""
+        recent, sensor, given_us, identity = self._recent, rows.sensor, rows.given_us, rows.identity
+        if call.any_retained or call.any_redelivered:
+            return np.ones(len(rows), np.bool_)
+        unusual = recent.unusual(sensor, given_us)
+        if unusual is None:
+            recent.advance(sensor, given_us, identity)
+            return None
+        usual = ~unusual
+        recent.advance(sensor[usual], given_us[usual], identity[usual])
+        odd = unusual.copy()
+        odd[unusual] = recent.entangled(sensor[unusual], given_us[unusual])
+        new = unusual & ~odd
+        recent.remember(sensor[new], given_us[new], identity[new], given_us[new])
+        return odd if odd.any() else None
+
     def _compared(self, call: Call, rows: Rows) -> tuple[Int64s, Uint8s, Bools, tuple[int, ...]]:
         """Compare readings with what is remembered and with each other; refuse repeats and remember the others.
 
         (event times as placed, qualities, which are repeats, sensors whose clocks were put back).
         """
-        if not (call.any_retained or call.any_redelivered) and self._recent.all_new(rows.sensor, rows.given_us):
-            self._recent.remember(rows.sensor, rows.given_us, rows.identity, rows.given_us)
-            return rows.given_us, rows.quality, np.zeros(len(rows), np.bool_), ()
         placed_us, quality = rows.given_us.copy(), rows.quality.copy()
         repeated = self._repeated(call, rows)
         if repeated.any():

@@ -93,13 +93,16 @@ class Recent:
         self._newest_whole[sensor] = _side_by_side(given_us, given_us)
         self._run[sensor] = 0
 
-    def all_new(self, sensor: Int32s, given_us: Int64s) -> bool:
-        """Whether all these readings are newer than the newest of their sensor, and none has another one's time."""
-        if (given_us <= self.newest[sensor]).any():
-            return False
+    def entangled(self, sensor: Int32s, given_us: Int64s) -> Bools:
+        """Readings of sensors with one here that is not newer than their newest, or with two of one time.
+
+        Those of the other sensors are all no repeats, kept at their own times, and not late.
+        """
+        odd: Bools = given_us <= self.newest[sensor]
         order = np.lexsort((given_us, sensor))
         times, sensors = given_us[order], sensor[order]
-        return not ((sensors[1:] == sensors[:-1]) & (times[1:] == times[:-1])).any()
+        odd[order[1:][(sensors[1:] == sensors[:-1]) & (times[1:] == times[:-1])]] = True
+        return np.isin(sensor, sensor[odd]) if odd.any() else odd
 
     def knows(self, sensor: Int32s, given_us: Int64s, identity: Int64s) -> Bools:
         """Which readings were admitted recently."""

@@ -25,7 +25,7 @@ def thorough() -> Intake:
     patch = pytest.MonkeyPatch()
     patch.setattr(chosen._plausible, "_clean", lambda *_: None)  # the way of a batch in which something is wrong
     patch.setattr(chosen._recent, "unusual", lambda sensor, _: np.ones(len(sensor), bool))
-    patch.setattr(chosen._recent, "in_order", lambda *_: False)
+    patch.setattr(chosen._recent, "entangled", lambda sensor, _: np.ones(len(sensor), bool))
     patch.setattr(chosen._topics, "common", lambda _: None)
     return chosen
 
