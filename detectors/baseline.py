@@ -15,7 +15,7 @@ import numpy.typing as npt
 from scipy.special import log_ndtr  # type: ignore[import-untyped]  # SciPy ships no types
 
 from config.city import City
-from detectors.bank import GAP, NEVER, Column, Columns, Detector, Round
+from detectors.bank import GAP, NEVER, Column, Columns, Detector, Round, holds, rows_of
 from detectors.kinds import Kinds
 from detectors.model import Condition, Verdict
 from detectors.traits import TRAITS
@@ -68,7 +68,7 @@ def persist(count: Int8s, direction: Int8s, deviation: Float64s, judged: Bools) 
 def weights(elapsed: Float64s, rate: Float64s, seen: Float32s, disturbed: Bools) -> Float64s:
     """What a reading weighs among those before it. rate: memories per interval. disturbed: something stands."""
     weight = np.maximum(-np.expm1(-elapsed * rate), 1 / (seen + 1))
-    if disturbed.any():
+    if holds(disturbed):
         weight[disturbed] *= SLOWLY
     return weight
 
@@ -76,7 +76,7 @@ def weights(elapsed: Float64s, rate: Float64s, seen: Float32s, disturbed: Bools)
 def youth(event_us: Int64s, born_us: Int64s) -> Float64s | None:
     """The part of its first day that a sensor has not been seen yet, from 1 to 0; None where it is 0 of all."""
     age_us = event_us - born_us
-    return np.clip(1 - age_us / DAY_US, 0, 1) if (age_us < DAY_US).any() else None
+    return np.clip(1 - age_us / DAY_US, 0, 1) if holds(age_us < DAY_US) else None
 
 
 class Baseline(Detector):
@@ -121,8 +121,8 @@ class Baseline(Detector):
     def judge(self, state: Columns, shared: Columns, readings: Round) -> Sequence[Verdict]:
         """See Detector.judge. Writes ``deviation`` and ``own``; opens nothing itself."""
         seen, location = state["seen"].copy(), state["location"].copy()
-        if not seen.all():
-            fresh = np.flatnonzero(seen == 0)
+        fresh = rows_of(seen == 0)
+        if len(fresh):
             state["born_us"][fresh] = readings.event_us[fresh]
             location[fresh] = readings.value[fresh]
         variance = state["variance"].astype(np.float64)
@@ -133,8 +133,8 @@ class Baseline(Detector):
         self._persist(state, shared, readings, deviation, ripe)
         shared["ripe"][...], shared["spread"][...] = ripe, spread
         reach = self._huber * scale
-        clipped = np.clip(residual, -reach, reach)
-        if not ripe.all():
+        clipped = np.minimum(np.maximum(residual, -reach), reach)
+        if holds(~ripe):
             deviation, clipped = np.where(ripe, deviation, 0), np.where(ripe, clipped, residual)
         shared["deviation"][...] = deviation
         disturbed = (shared["own"] != 0) | (shared["standing"] > 0)
@@ -146,7 +146,7 @@ class Baseline(Detector):
     def _persist(self, state: Columns, shared: Columns, readings: Round, deviation: Float64s, ripe: Bools) -> None:
         """Count what is unusual, since when, and whether it began with a jump that the world does not make."""
         far = (np.abs(deviation) >= FAR) & ripe
-        rows = np.flatnonzero(far | (state["count"] != 0) | (shared["own"] != 0))
+        rows = rows_of(far | (state["count"] != 0) | (shared["own"] != 0))
         if not len(rows):
             return
         before = state["count"][rows]

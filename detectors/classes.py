@@ -1,29 +1,49 @@
 """Sensors by who judges them, so that a round can be ordered into runs: a detector gets views, nothing is sifted."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ingest.model import Bools, Int64s
 
+Run = tuple[int, int]
+"""Rows from the first to before the second."""
 
-def classes(sensors: int, judges: Sequence[Bools]) -> tuple[npt.NDArray[Any], Int64s]:
-    """Sensors by who judges them: shape (sensors,), the class of each; shape (classes,), a bit per detector.
+
+class Classes:
+    """Sensors that the same detectors judge are of one class. of: shape (sensors,), the class of each.
 
     Classes that differ little follow one another, so that of sensors ordered by class each detector mostly judges one
     run.
     """
-    judged = np.zeros(sensors, np.int64)
-    for place, column in enumerate(judges):
-        judged |= column.astype(np.int64) << place
-    found, which = np.unique(judged, return_inverse=True)
-    chains = [_chain(found.tolist(), start) for start in found.tolist()]
-    chain = min(chains, key=_breaks, default=[])
-    place_of = np.array([chain.index(bits) for bits in found.tolist()], np.uint8 if len(chain) <= 256 else np.uint32)
-    return place_of[which], np.array(chain, np.int64)
+
+    def __init__(self, sensors: int, judges: Sequence[Bools]) -> None:
+        judged = np.zeros(sensors, np.int64)
+        for place, column in enumerate(judges):
+            judged |= column.astype(np.int64) << place
+        found, which = np.unique(judged, return_inverse=True)
+        known = found.tolist()
+        chain = min((_chain(known, start) for start in known), key=_breaks, default=[])
+        self.of = np.array([chain.index(bits) for bits in known], np.uint8 if len(chain) <= 256 else np.uint32)[which]
+        self._every = np.arange(len(chain) + 1)
+        self._judged = [
+            _joined((c, c + 1) for c, bits in enumerate(chain) if bits >> d & 1) for d in range(len(judges))
+        ]
+
+    def runs(self, sensor: Int64s) -> list[list[Run]]:
+        """For each detector the runs of rows that it judges, of sensors ordered by class."""
+        ends = np.searchsorted(self.of[sensor], self._every).tolist()
+        rows = ([(ends[first], ends[last]) for first, last in mine] for mine in self._judged)
+        return [[(begin, end) for begin, end in mine if begin < end] for mine in rows]
+
+
+def _joined(runs: Iterable[Run]) -> list[Run]:
+    """Runs that follow one another as one."""
+    joined: list[Run] = []
+    for begin, end in runs:
+        joined.append((joined.pop()[0] if joined and joined[-1][1] == begin else begin, end))
+    return joined
 
 
 def _chain(classes: Sequence[int], start: int) -> list[int]:
@@ -38,16 +58,3 @@ def _chain(classes: Sequence[int], start: int) -> list[int]:
 def _breaks(chain: Sequence[int]) -> int:
     """In how many runs the detectors would judge, all together."""
     return sum((after & ~before).bit_count() for before, after in pairwise([0, *chain]))
-
-
-def runs(of: npt.NDArray[Any], judged_by: Int64s, detectors: int) -> Iterator[list[slice]]:
-    """For each detector the runs of rows that it judges, of rows ordered by class."""
-    ends = [0, *((of[1:] != of[:-1]).nonzero()[0] + 1).tolist(), len(of)]
-    bits = judged_by[of[ends[:-1]]].tolist()
-    for place in range(detectors):
-        found: list[slice] = []
-        for begin, end, judges in zip(ends, ends[1:], bits, strict=False):
-            if judges >> place & 1:
-                joins = found and found[-1].stop == begin
-                found.append(slice(found.pop().start if joins else begin, end))
-        yield found

@@ -11,8 +11,8 @@ import numpy as np
 
 from config.city import City
 from config.vocabulary import Severity
-from detectors.bank import NEVER, SHARED, Column, Columns, Detector, Round, shown
-from detectors.classes import classes, runs
+from detectors.bank import NEVER, SHARED, Column, Columns, Detector, Round, holds, rows_of, shown
+from detectors.classes import Classes
 from detectors.kinds import Kinds
 from detectors.model import Condition, Nature, Phase, Reason, Verdict
 from detectors.records import Records
@@ -90,7 +90,7 @@ class Engine:
         owners += [(detector.name, detector.columns()) for detector in self.bank]
         self._records = Records(len(city.sensors), owners)
         self.shared, self.own, *self.states = self._records.tables.values()
-        self._class, self._judged_by = classes(len(city.sensors), [detector.judges for detector in self.bank])
+        self._classes = Classes(len(city.sensors), [detector.judges for detector in self.bank])
         self._threads = threads
         self._pool: ThreadPoolExecutor | None = None
         self._orphans: dict[int, set[Condition]] = {}
@@ -118,10 +118,10 @@ class Engine:
     def _judge(self, sensor: Int64s, event_us: Int64s, value: Float64s, now_us: int) -> list[Verdict]:
         """One round. First everybody's new reading is known, then each judges, then those who look at all."""
         newer = event_us > self.shared["last_us"][sensor]
-        if not newer.all():
+        if holds(~newer):
             sensor, event_us, value = sensor[newer], event_us[newer], value[newer]
         if len(sensor) > 1:  # who is judged by the same detectors stands together: no sifting, only views
-            order = np.argsort(self._class[sensor], kind="stable")
+            order = np.argsort(self._classes.of[sensor], kind="stable")
             sensor, event_us, value = sensor[order], event_us[order], value[order]
         if not len(sensor):
             return []
@@ -156,16 +156,18 @@ class Engine:
         left: list[list[Int64s]] = [[] for _ in self.bank]
         readings = self._round(turn, rows)
         part = self._records.take(readings.sensor)
-        judged = runs(self._class[readings.sensor], self._judged_by, len(self.bank))
+        judged = self._classes.runs(readings.sensor)
+        runs = {run: (part.some(slice(*run)), readings.some(slice(*run))) for mine in judged for run in mine}
+        everything = {run: some.columns("shared") for run, (some, _) in runs.items()}
         for place, (detector, mine) in enumerate(zip(self.bank, judged, strict=True)):
             for run in mine:
-                some = part.some(run)
-                state, shared = some.columns(detector.name), some.columns("shared")
+                (some, some_readings), shared = runs[run], everything[run]
+                state = some.columns(detector.name)
                 mask = detector.concerns(state, shared)
                 if mask is None:
-                    found[place] += detector.judge(state, shared, readings.some(run))
+                    found[place] += detector.judge(state, shared, some_readings)
                 else:
-                    left[place].append(np.flatnonzero(mask) + rows.start + run.start)
+                    left[place].append(rows_of(mask) + rows.start + run[0])
         self._records.put(readings.sensor, part)
         return found, left
 
@@ -181,7 +183,7 @@ class Engine:
         kind = self._kind[sensor].astype(np.int64)
         first = previous_us == NEVER
         elapsed = (event_us - previous_us) / self._interval_us[kind]
-        if first.any():
+        if holds(first):
             elapsed[first] = 0.0
         others = self._records.faces
         value, previous = turn.value[rows], turn.previous[rows]
@@ -232,9 +234,10 @@ class Engine:
     def _recovered(self, turn: "_Turn", now_us: int) -> list[Verdict]:
         """End what good readings alone can end."""
         sensor, verdicts = turn.sensor, []
-        if (refused := self.own["refused"][sensor]).any():
-            self.own["refused"][sensor[refused > 0]] = 0
-        bad = np.flatnonzero(self.own["out_of_range"][sensor])
+        refused = rows_of(self.own["refused"][sensor] > 0)
+        if len(refused):
+            self.own["refused"][sensor[refused]] = 0
+        bad = rows_of(self.own["out_of_range"][sensor])
         if len(bad):
             self.own["good"][sensor[bad]] += 1
             for row in bad[self.own["good"][sensor[bad]] >= GOOD_RUN]:

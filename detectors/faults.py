@@ -10,7 +10,7 @@ import numpy as np
 
 from config.city import City
 from config.vocabulary import Severity
-from detectors.bank import GAP, Column, Columns, Detector, Round, chosen, shown, shown_unit
+from detectors.bank import GAP, Column, Columns, Detector, Round, chosen, holds, rows_of, shown, shown_unit
 from detectors.kinds import Kinds
 from detectors.model import Condition, Nature, Phase, Reason, Verdict
 from detectors.traits import TRAITS
@@ -71,7 +71,7 @@ class Faults(Detector):
         ratio = present / scale
         noisy, spiking = state["noisy"][rows].copy(), state["spiking"][rows].copy()
         # Of all others neither stands and neither begins.
-        odd = np.flatnonzero(noisy | spiking | (spikes >= OFTEN) | (ratio >= WILD))
+        odd = rows_of(noisy | spiking | (spikes >= OFTEN) | (ratio >= WILD))
         now_spiking, now_noisy = spiking.copy(), noisy.copy()
         now_spiking[odd] = np.where(spiking[odd], spikes[odd] > SELDOM, spikes[odd] >= OFTEN)
         calm, known = ~now_spiking[odd], ready[odd]
@@ -79,7 +79,7 @@ class Faults(Detector):
         # While nothing is known of the sensor everything teaches, or what was adopted could never be seen to end.
         weight = np.maximum(SLOW, 1 / (seen + 1.0))
         weight[ready & (now_noisy | now_spiking | spike)] = SLOW / 10
-        taught = np.minimum(change, 4 * scale if ready.all() else np.where(ready, 4 * scale, np.inf))
+        taught = np.minimum(change, np.where(ready, 4 * scale, np.inf) if holds(~ready) else 4 * scale)
         state["usual"][rows] = usual + weight * (taught - usual)
         state["present"][rows], state["seen"][rows] = present, np.minimum(seen + 1, 1_000_000)
         state["before"][rows], state["spikes"][rows] = previous, spikes
@@ -99,7 +99,7 @@ class Faults(Detector):
         value, previous = readings.value, readings.previous
         before = state["before"][rows]
         spike = ready & (change > far)  # ready: a reading before the previous one is known
-        some = np.flatnonzero(spike)
+        some = rows_of(spike)
         if len(some):
             value, previous, before = value[some], previous[some], before[some]
             away, apart = np.minimum(np.abs(previous - before), change[some]), np.abs(value - before)
@@ -111,7 +111,7 @@ class Faults(Detector):
         self, condition: Condition, was: Bools, now: Bools, readings: Round, *, scale: Float64s, ratio: Float64s,
     ) -> list[Verdict]:  # fmt: skip
         verdicts = []
-        for i in np.flatnonzero(was != now):
+        for i in rows_of(was != now):
             sensor, begins = int(readings.sensor[i]), bool(now[i])
             value, other = float(readings.value[i]), float(readings.previous[i])
             if condition is Condition.SPIKING and begins:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from config.city import City
 from config.limits import Limit, Side
 from config.vocabulary import Severity
-from detectors.bank import GAP, NEVER, Column, Columns, Detector, Round, shown, shown_unit
+from detectors.bank import GAP, NEVER, Column, Columns, Detector, Round, rows_of, shown, shown_unit
 from detectors.kinds import Kinds
 from detectors.model import Condition, Nature, Phase, Reason, Verdict
 from ingest.model import Bools, Float64s, Int64s
@@ -104,8 +104,8 @@ class Limits(Detector):
             high = condition is Condition.HIGH
             over = readings.value >= self._most[between] if high else readings.value <= self._least[between]
             over |= state[f"{condition}_watched"]
-            if over.any():
-                rows = np.flatnonzero(over)
+            rows = rows_of(over)
+            if len(rows):
                 verdicts += self._step(condition, ladder, state=state, shared=shared, readings=readings, rows=rows)
         return verdicts
 

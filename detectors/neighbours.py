@@ -14,7 +14,7 @@ from scipy.spatial import cKDTree  # type: ignore[import-untyped]  # SciPy ships
 
 from config.city import City
 from config.quantities import QUANTITIES
-from detectors.bank import GAP, NEVER, Column, Columns, Detector, Round, chosen
+from detectors.bank import GAP, NEVER, Column, Columns, Detector, Round, chosen, holds, rows_of
 from detectors.baseline import FAR, GRACE, HUBER, MEMORY_READINGS, MEMORY_S, Int8s, learn, persist, weights, youth
 from detectors.kinds import Kinds
 from detectors.model import Condition, Verdict
@@ -122,7 +122,7 @@ class Neighbourhood:
         records = readings.others.take(index, mode="wrap")  # -1 is the record of nobody
         last_us = records["shared/last_us"]
         allowed = self._stale_us[readings.kind][:, None]
-        if self._slower[readings.sensor].any():
+        if holds(self._slower[readings.sensor]):
             allowed = np.maximum(allowed, self._stale_us[self.kind[index]])
         fresh = np.abs(readings.event_us[:, None] - last_us) <= allowed
         if readings.event_us.min() - NEVER <= allowed.max():  # else no time is so near to what never was
@@ -187,22 +187,23 @@ class Neighbours(Detector):
         variance = state["variance"][rows].astype(np.float64)
         born_us = state["born_us"][rows]
         residual = difference - location
-        if not seen.all():
-            fresh = seen == 0
+        fresh = seen == 0
+        if holds(fresh):
             state["born_us"][rows] = born_us = np.where(fresh, event_us, born_us)
             location, residual = np.where(fresh, difference, location), np.where(fresh, 0.0, residual)
         learned = variance + (self._floor2[kind] + (self._relative[kind] * level) ** 2)
         scale, part = np.sqrt(learned), youth(event_us, born_us)
         spread = scale if part is None else np.sqrt(learned + (part * self._swing[kind]) ** 2)
         ripe = seen >= GRACE
-        apart_by = kinder / spread if ripe.all() else np.where(ripe, kinder / spread, 0.0)
+        unripe = holds(~ripe)
+        apart_by = np.where(ripe, kinder / spread, 0.0) if unripe else kinder / spread
         apart = self._persist(state, shared, readings, rows, kinder=kinder, apart_by=apart_by, ripe=ripe)
         shared["apart_by"][rows], shared["apart_spread"][rows] = apart_by, spread
         disturbed = (apart != 0) | (shared["standing"][rows] > 0)
         weight = weights(readings.elapsed, self._rate[kind], seen, disturbed)
         reach = HUBER * scale
-        clipped = np.clip(residual, -reach, reach)
-        if not ripe.all():
+        clipped = np.minimum(np.maximum(residual, -reach), reach)
+        if unripe:
             clipped = np.where(ripe, clipped, residual)
         state["location"][rows], state["variance"][rows] = learn(location, variance, clipped, weight)
         state["seen"][rows] = np.minimum(seen + 1, 1e6)
@@ -213,7 +214,7 @@ class Neighbours(Detector):
     ) -> Int8s:  # fmt: skip
         """Count who is apart, since when, and whether it began with such a jump; the directions after it."""
         counts, apart = state["count"][rows], shared["apart"][rows]
-        busy = np.flatnonzero((ripe & (np.abs(apart_by) >= FAR)) | (counts != 0) | (apart != 0))
+        busy = rows_of((ripe & (np.abs(apart_by) >= FAR)) | (counts != 0) | (apart != 0))
         if not len(busy):
             return apart
         where = busy if isinstance(rows, slice) else rows[busy]

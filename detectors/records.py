@@ -53,6 +53,19 @@ def _plain(records: _Records) -> npt.NDArray[np.void]:
     return records.view(np.dtype((np.void, records.dtype.itemsize)))
 
 
+class _Views(dict[str, npt.NDArray[Any]]):
+    """Columns of an owner, each looked up in the records when it is asked for."""
+
+    def __init__(self, fields: Mapping[str, tuple[str, bool]], part: "Part", rare: Columns) -> None:
+        super().__init__(rare)
+        self._fields, self._part = fields, part
+
+    def __missing__(self, name: str) -> npt.NDArray[Any]:
+        field, seen = self._fields[name]
+        self[name] = view = (self._part.faces if seen else self._part.bodies)[field]
+        return view
+
+
 class Part:
     """Copies of the records of some sensors, to be judged and put back."""
 
@@ -60,11 +73,8 @@ class Part:
         self._whole, self.faces, self.bodies = whole, faces, bodies
 
     def columns(self, owner: str) -> Columns:
-        """What an owner keeps, as a detector gets it: views of the records, and the whole of what is rare."""
-        columns = dict(self._whole.rare[owner])
-        for name, field, seen in self._whole.fields[owner]:
-            columns[name] = (self.faces if seen else self.bodies)[field]
-        return columns
+        """What an owner keeps, by name, as a detector gets it: views of the records, and the whole of what is rare."""
+        return _Views(self._whole.fields[owner], self, self._whole.rare[owner])
 
     def some(self, rows: slice) -> "Part":
         """Some of them in a row, as views: what is written there is written here."""
@@ -75,7 +85,7 @@ class Records:
     """The state of all sensors.
 
     faces: one record of each sensor, and behind them one of nobody. tables: whole columns by owner and name. rare: of
-    these the rare ones. fields: by owner the others, as (name, name in the record, whether it is seen).
+    these the rare ones. fields: of the others, by owner and name, the name in the record and whether it is seen.
     """
 
     def __init__(self, count: int, owners: Owners) -> None:
@@ -84,7 +94,7 @@ class Records:
         self._bodies = _records(count, _layout(owners, seen=False))
         self._plain = _plain(self.faces), _plain(self._bodies)
         self.rare: dict[str, dict[str, npt.NDArray[Any]]] = {}
-        self.fields: dict[str, list[tuple[str, str, bool]]] = {}
+        self.fields: dict[str, dict[str, tuple[str, bool]]] = {}
         self.tables: dict[str, dict[str, npt.NDArray[Any]]] = {}
         for owner, columns in owners:
             self.rare[owner] = {
@@ -92,9 +102,9 @@ class Records:
                 for name, column in columns.items()
                 if column.rare
             }
-            self.fields[owner] = [
-                (name, f"{owner}/{name}", column.seen) for name, column in columns.items() if not column.rare
-            ]
+            self.fields[owner] = {
+                name: (f"{owner}/{name}", column.seen) for name, column in columns.items() if not column.rare
+            }
             self.tables[owner] = {name: self._whole(owner, name, column) for name, column in columns.items()}
             for name, column in columns.items():
                 self.tables[owner][name][...] = column.start

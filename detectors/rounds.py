@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from detectors.bank import holds
 from ingest.model import Float64s, Int64s, Quality, ReadingBatch
 
 _ROW = 32  # bits of a key that hold the row; the sensor stands above them
@@ -16,11 +17,11 @@ def rounds(batch: ReadingBatch) -> Iterator[tuple[Int64s, Int64s, Float64s]]:
     """
     sensor, event_us, value = batch.sensor, batch.event_us, batch.value
     good = batch.quality == Quality.GOOD
-    if not good.all():
+    if holds(~good):
         sensor, event_us, value = sensor[good], event_us[good], value[good]
     if not len(sensor):
         return
-    if (sensor[1:] > sensor[:-1]).all():  # one reading each, in order: as a gateway or a simulator sends
+    if not holds(sensor[1:] <= sensor[:-1]):  # one reading each, in order: as a gateway or a simulator sends
         yield sensor.astype(np.int64), event_us, value
         return
     key = sensor.astype(np.int64) << _ROW
@@ -29,7 +30,7 @@ def rounds(batch: ReadingBatch) -> Iterator[tuple[Int64s, Int64s, Float64s]]:
     order, by_sensor = key & ((1 << _ROW) - 1), key >> _ROW
     event_us, value = event_us[order], value[order]
     again = by_sensor[1:] == by_sensor[:-1]
-    if not again.any():
+    if not holds(again):
         yield by_sensor, event_us, value
         return
     if (again & (event_us[1:] < event_us[:-1])).any():

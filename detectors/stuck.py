@@ -13,7 +13,7 @@ import numpy as np
 from config.city import City
 from config.quantities import Quantity
 from config.vocabulary import Kind, Severity
-from detectors.bank import NEVER, Column, Columns, Detector, Round, chosen, shown, shown_unit
+from detectors.bank import NEVER, Column, Columns, Detector, Round, chosen, holds, rows_of, shown, shown_unit
 from detectors.kinds import Kinds
 from detectors.model import Condition, Nature, Phase, Reason, Verdict
 from detectors.traits import TRAITS
@@ -80,9 +80,10 @@ class Stuck(Detector):
         if isinstance(rows, np.ndarray):
             if not len(rows):
                 return ()
-            part = {name: column if name == "run_us" else column[rows] for name, column in state.items()}
+            kept = [name for name, column in self.columns().items() if not column.rare]
+            part = {name: state[name][rows] for name in kept} | {"run_us": state["run_us"]}
             found = self._judge(part, readings.some(rows))
-            for name in part.keys() - {"run_us"}:
+            for name in kept:
                 state[name][rows] = part[name]
             return found
         return self._judge(state, readings)
@@ -92,15 +93,15 @@ class Stuck(Detector):
         change = np.abs(readings.value - readings.previous)
         same, active, run = change == 0, state["active"].copy(), state["run"].copy()
         self._note_lowest(state, readings.value, same)
-        rests = same.any()
+        rests = holds(same)
         if rests:
-            begun = np.flatnonzero(same & (run == 0))
+            begun = rows_of(same & (run == 0))
             state["run_us"][readings.sensor[begun]] = readings.previous_us[begun]
-        begins, score = self._begins(state, readings, np.flatnonzero(same & ~active & (run >= LEAST_RUN - 1)))
+        begins, score = self._begins(state, readings, rows_of(same & ~active & (run >= LEAST_RUN - 1)))
         self._learn(state, readings, change, run=run, learns=~(same | active))
-        if rests or run.any():
+        if rests or np.count_nonzero(run):
             state["run"][...] = np.where(same, run + 1, 0)
-        ends = self._ends(state, readings, same, np.flatnonzero(active))
+        ends = self._ends(state, readings, same, rows_of(active))
         state["active"][begins], state["active"][ends] = True, False
         told = np.concatenate((begins, ends))
         order = np.argsort(told)
@@ -151,10 +152,10 @@ class Stuck(Detector):
 
     def _learn(self, state: Columns, readings: Round, change: Float64s, *, run: Int32s, learns: Bools) -> None:
         """What a changed step teaches: that it moves, how far, and for how long it rested before."""
-        if not learns.any():
+        if not holds(learns):
             return
         before, moves = state["finest"], state["moves"].copy()
-        close = np.flatnonzero(learns & (change < 1.02 * before))
+        close = rows_of(learns & (change < 1.02 * before))
         if len(close):
             finest, step = before[close], change[close]
             finer, same_step = step < 0.99 * finest, np.abs(step - finest) <= 0.01 * finest
@@ -162,8 +163,8 @@ class Stuck(Detector):
             state["finest"][close] = np.where(finer, step, finest)
         state["travel"][...] = state["travel"] + np.where(learns, change, 0.0)
         state["moves"][...] = moves + learns
-        fades = np.flatnonzero(learns & (state["rests"] + moves > MEMORY))
-        ended = np.flatnonzero(learns & (run > 0))
+        fades = rows_of(learns & (state["rests"] + moves > MEMORY))
+        ended = rows_of(learns & (run > 0))
         if len(ended):
             rested, value, kind = run[ended], readings.value[ended], readings.kind[ended]
             inside = (value > self._floor[kind]) & (value < self._ceiling[kind])
@@ -175,7 +176,7 @@ class Stuck(Detector):
     def _note_lowest(self, state: Columns, value: Float64s, same: Bools) -> None:
         """Keep the least a sensor has told, and how often it came back there."""
         shown_value = value.astype(np.float32)
-        rows = np.flatnonzero(shown_value <= state["lowest"])
+        rows = rows_of(shown_value <= state["lowest"])
         if len(rows):
             lowest, now, visits = state["lowest"][rows], shown_value[rows], state["visits"][rows]
             state["visits"][rows] = np.where(now < lowest, 1, np.minimum(visits + ~same[rows], 9))
