@@ -24,6 +24,7 @@ from tests.ingest.builders import (
     message,
     senml,
     sensor,
+    small_city,
 )
 
 SECOND = 1_000_000
@@ -402,3 +403,10 @@ def test_whatever_comes_nothing_raises_and_nothing_vanishes(rows: list[tuple[byt
 def test_every_item_of_a_list_is_admitted_or_refused(items: list[dict[str, Any]]) -> None:
     admission = admit(message(items))
     assert len(admission.batch) + len(admission.refused) == len(items)
+
+
+def test_sensors_that_another_process_takes_are_as_if_nobody_had_configured_them() -> None:
+    chosen = Intake(small_city(), IngestSettings(), SUBSCRIPTIONS, mine=np.array([True, False, True, True]))
+    admission = admit(message([good("gas-1"), good("air-1", v=20), good("crack-1", v=1)]), into=chosen)
+    assert admission.batch.sensor.tolist() == [0, 3]
+    assert [refusal.reason for refusal in admission.refused] == [R.UNKNOWN_SENSOR]
