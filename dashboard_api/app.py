@@ -39,7 +39,7 @@ _TAGS = [
 def create_app(ports: Ports) -> FastAPI:
     """The dashboard, plugged into the rooms below it. Has no side effects; ``dashboard_api.server`` runs it.
 
-    app.state: ports, and what is worked out once of the city (places, shapes, responsibility); live is the LiveFeed,
+    app.state: ports, and what is worked out once of the city (places, drawing); live is the LiveFeed,
     series the SeriesDoor.
     """
     app = FastAPI(
@@ -54,9 +54,8 @@ def create_app(ports: Ports) -> FastAPI:
     app.state.ports = ports
     app.state.live = LiveFeed(ports)
     app.state.series = SeriesDoor()
-    app.state.responsibility = grids.Responsibility(ports.city)
     app.state.places = sensors.Places(ports.city)
-    app.state.shapes = grids.shapes(ports.city)
+    app.state.drawing = grids.Drawing(ports)
     problems.install(app)
     api = APIRouter(prefix=API)
     for room in (events, alarms, faults, sensors, grids, people, live, session, health, texts):

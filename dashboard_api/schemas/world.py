@@ -193,8 +193,8 @@ class People(Wire):
 class HealthOut(Wire):
     """How the daemon does. parts: "ok" or what ails it. counters: since the start. now: the daemon's clock.
 
-    time_zone: the city's, by its IANA name; the page shows times in it. behind_seconds: for how long readings wait until
-    they are judged; 0 while the daemon keeps up. waiting: readings that are safe on disk and not in the store yet.
+    time_zone: the city's, by its IANA name; the page shows times in it. behind_seconds: for how long readings wait
+    until they are judged; 0 while the daemon keeps up. waiting: readings that are on disk and not in the store yet.
     """
 
     ok: bool

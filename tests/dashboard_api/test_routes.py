@@ -1,3 +1,4 @@
+import asyncio
 import json
 import math
 from dataclasses import replace
@@ -8,6 +9,7 @@ import pytest
 from alerting.model import CENTRE
 from config.vocabulary import GridLevel, Severity
 from dashboard_api import views
+from dashboard_api.routes.grids import Drawing
 from dashboard_api.schemas.world import GridCollection
 from detectors.model import Phase, Reason
 from ingest.model import ReadingBatch
@@ -266,6 +268,28 @@ async def test_a_span_that_cannot_be_placed_is_refused(
 ) -> None:
     answer = await client.get(f"/api/v1/sensors/{desk.sensor('ch4').id}/readings", params=span)
     assert (answer.status_code, answer.json()["reason"]) == (422, "invalid")
+
+
+async def test_who_asks_for_the_grids_at_the_same_time_shares_an_answer_no_older_than_the_question(
+    client: httpx.AsyncClient, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[bool] = []
+    draw = Drawing._draw
+
+    def counted(self: Drawing, geometry: bool) -> tuple[bytes, bytes]:
+        made.append(geometry)
+        return draw(self, geometry)
+
+    monkeypatch.setattr(Drawing, "_draw", counted)
+    answers = await asyncio.gather(*(client.get("/api/v1/grids") for _ in range(10)))
+    assert len({answer.text for answer in answers}) == 1
+    assert len(made) <= 3
+    gas = desk.alarm(desk.sensor("ch4"), 60.0, Severity.EXTREME)
+    for encoding in ("gzip", "identity"):
+        answer = await client.get("/api/v1/grids", headers={"Accept-Encoding": encoding})
+        assert answer.headers.get("Content-Encoding", "identity") == encoding
+        worst = {one["id"]: one["properties"]["worst"] for one in answer.json()["features"]}
+        assert worst[gas.grid] == Severity.EXTREME
 
 
 async def test_grids_are_coloured_upwards_and_name_who_is_responsible_now(

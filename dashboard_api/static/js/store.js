@@ -149,7 +149,7 @@ function gridsSoon() {
     gridsTimer = setTimeout(() => {
       gridsTimer = null;
       loadGrids().catch(() => gridsSoon());
-    }, 700);
+    }, 700 + 800 * Math.random()); // not all pages at once
   }
 }
 
