@@ -141,7 +141,8 @@ class Plausible:
         early = rows.given_us <= np.maximum(rows.received_us, now_us) + rules.future
         recent = rows.given_us >= rows.received_us - rules.too_old
         if not (early & recent).all():
-            wrong = rows.take(~(early & recent))  # what is refused for its time still shows how the clock is set
+            # What is refused for its time still shows how the clock is set.
+            wrong = rows.take(~(early & recent) & ~call.messages.retained[rows.message])
             self._offsets.see(wrong.sensor, wrong.received_us - wrong.given_us)
         rows = call.sift(rows, early, RefusalReason.IN_THE_FUTURE, lambda bad, row: self._ahead(bad, row, now_us))
         recent = rows.given_us >= rows.received_us - rules.too_old

@@ -53,6 +53,13 @@ def test_a_clock_that_is_off_is_seen_even_in_what_is_refused(age_s: float, admit
     assert chosen.clocks_off().tolist() == [off, False, False, False]
 
 
+def test_what_the_broker_kept_says_nothing_of_a_clock() -> None:
+    chosen = intake()
+    for age_s in (10, 10**6, -1000):
+        admit(message(good(t=NOW_S - age_s), retained=True), into=chosen)
+    assert np.isnan(chosen.offsets()).all()
+
+
 def test_a_clock_that_is_set_right_is_forgiven_within_two_windows() -> None:
     chosen, window_s = intake(), WINDOW_US // SECOND
     sent(chosen, -100, 0)
