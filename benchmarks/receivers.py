@@ -64,9 +64,17 @@ def fill(port: int, count: int, qos: int, payload: bytes) -> None:
             left -= part
 
 
+def end_session(port: int, client_id: str) -> None:
+    """What the run before may have left unacknowledged is gone."""
+    with socket.create_connection(("127.0.0.1", port)) as sock:
+        sock.sendall(mqtt5.ConnectPacket(client_id, clean_start=True).write())
+        sock.recv(1000)
+
+
 async def subscribe(port: int, protocol: MqttProtocol) -> None:
-    """Leave a session behind."""
+    """Leave a fresh session behind."""
     settings = mqtt_settings(port, protocol)
+    end_session(port, settings.client_id)
     async with open_receiver(settings, IngestSettings(), SystemClock(), settings.subscriptions) as receiver:
         while receiver.state is not ReceiverState.CONNECTED:  # noqa: ASYNC110
             await asyncio.sleep(0.01)

@@ -408,11 +408,9 @@ class _Connection:
 
     def _keep_alive(self) -> None:
         now = self._clock.monotonic()
-        if not self._accepted or self._asked:
-            if now - self._began > ANSWER_S:
-                self.problem = "the broker did not answer our subscriptions in time" if self._accepted else NO_ANSWER
-            return
-        if not self._keepalive_s:  # the broker wants no signs of life
+        if (not self._accepted or self._asked) and now - max(self._began, self._heard_at) > ANSWER_S:
+            self.problem = "the broker did not answer our subscriptions in time" if self._accepted else NO_ANSWER
+        if not self._accepted or not self._keepalive_s:  # 0: the broker wants no signs of life
             return
         # Half of what was agreed: a busy machine may be late by as much again, and the broker waits one and a half.
         if now - self._sent_at >= self._keepalive_s / 2 and not self._out:

@@ -250,6 +250,26 @@ async def test_the_brokers_own_keepalive_is_kept() -> None:
             assert one.state is ReceiverState.CONNECTED
 
 
+async def test_signs_of_life_are_given_while_the_answer_to_a_subscription_waits_behind_a_long_queue() -> None:
+    heard: list[bytes] = []
+
+    def then(connection: socket.socket) -> None:
+        heard.append(connection.recv(1000))  # the subscriptions
+        heard.append(connection.recv(100))
+        listen(connection)
+
+    flood = b"".join(message(number, qos=0) for number in range(100))
+    with Script(mqtt5.ConnAckPacket(server_keep_alive=1).write() + flood, then=then) as broker:
+        settings = mqtt_settings(broker.port)
+        one = Mqtt5Receiver(
+            settings, ingest_settings(batch_messages=1), SystemClock(), settings.subscriptions, waiting_messages=10
+        )
+        async with one:
+            await eventually(lambda: len(heard) == 2)
+            assert one.counters["pauses"]
+            assert heard[1] == mqtt5.PingReqPacket().write()
+
+
 async def test_a_broker_that_says_nothing_any_more_is_left() -> None:
     with Script(mqtt5.ConnAckPacket(server_keep_alive=1).write(), GRANTED, then=listen) as broker:
         async with receiver(mqtt_settings(broker.port)) as one:
