@@ -7,6 +7,7 @@ and find nothing.
 
 import struct
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -42,8 +43,9 @@ def publish_packet(topic: str, payload: bytes, packet_id: int | None) -> bytes:
     return bytes([0x30 if packet_id is None else 0x32]) + remaining_length(len(body)) + body
 
 
+@cache
 def value_digits() -> Bytes:
-    """(100,000, 6) the digits of every value from 0 to 99.999 by its thousandths: ``2.3100``, ``23.100``."""
+    """(100,000, 6), read only: the digits of every value from 0 to 99.999 by its thousandths: ``2.3100``, ``23.100``."""
     texts = [b"%.4f" % (milli / 1000) if milli < 10_000 else b"%.3f" % (milli / 1000) for milli in range(100_000)]
     return np.frombuffer(b"".join(texts), np.uint8).reshape(len(texts), _VALUE_DIGITS)
 
