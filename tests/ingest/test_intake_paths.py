@@ -73,7 +73,7 @@ def made(rows: list[tuple[list[dict[str, Any]], str]], now_us: int) -> list[Mess
     return messages
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(BATCH, max_size=5))
 def test_the_short_way_comes_to_the_same_as_the_long_one(
     batches: list[list[tuple[list[dict[str, Any]], str]]],
@@ -92,7 +92,7 @@ def test_the_short_way_comes_to_the_same_as_the_long_one(
     assert_same(short, long)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.lists(READING, min_size=1, max_size=3), max_size=5), st.binary(max_size=9))
 def test_bare_readings_are_decoded_as_any_others(packs: list[list[dict[str, Any]]], odd: bytes) -> None:
     payloads = [one.payload for one in made([(readings, "native") for readings in packs], NOW_US)]
