@@ -44,7 +44,7 @@ PACK, ROUNDS, WINDOW = 100, 3, 200
 CALM = {"o2": 20.9, "pressure": 1010.0}
 """Values at which nobody needs to come; nought for all others."""
 
-PATIENCE_S = 300.0
+PATIENCE_S = 400.0
 T = TypeVar("T")
 
 
@@ -154,9 +154,12 @@ def started(process: DaemonProcess) -> Iterator[Cost]:
     finally:
         too_late.cancel()
         if process.process.poll() is None:
-            process.stop()
+            process.process.terminate()
+            process.process.wait(PATIENCE_S)
         else:
             print((process.folder / "daemon.log").read_text()[-4000:], file=sys.stderr)
+        process.process.stdout.close()  # type: ignore[union-attr]  # it is a pipe
+        process.process = None
 
 
 def measure_daemon(folder: Path, sensors: Sequence[tuple[str, str]]) -> list[Cost]:
@@ -184,6 +187,8 @@ def measure_daemon(folder: Path, sensors: Sequence[tuple[str, str]]) -> list[Cos
                 for number, pid in enumerate(family(daemon.pid), start=1)
             ]
             costs.append(Cost("the most memory meanwhile", 0.0, 0.0, memory_mb(daemon.pid)))
+            told = time.perf_counter()
+        costs.append(Cost("told to end, until it has ended", 0.0, time.perf_counter() - told, 0.0))
         with started(process) as second:
             costs.append(Cost("first page, started again", second.cpu_s, second.wall_s, second.memory_mb, second.limit))
     return costs
