@@ -150,10 +150,11 @@ def _merged(parts: list[Chunk]) -> Messages:
     )
 
 
-def patience_s(busy_s: float, shortest_s: float, longest_s: float) -> float:
-    """How long a batch may fill, from how long the reader was busy with the one before.
+def patience_s(busy_s: float, shortest_s: float, longest_s: float, *, behind: bool) -> float:
+    """How long a batch may fill. busy_s: how long the reader was busy with the one before.
 
-    Each batch costs something of itself (a synchronised disk, above all): the longer one takes, the fewer there should
-    be. An idle stream waits the shortest time.
+    behind: whether something waited already when it came back. Then each batch costs something of itself (a
+    synchronised disk, above all): the longer one takes, the fewer there should be. An idle stream waits the shortest
+    time, however slow its reader.
     """
-    return max(shortest_s, min(longest_s, SHARE * busy_s))
+    return max(shortest_s, min(longest_s, SHARE * busy_s)) if behind else shortest_s

@@ -172,14 +172,14 @@ class ThreadedReceiver(ABC):
     async def batches(self) -> AsyncIterator[Messages]:
         """See Receiver.batches. Raises GridwhistleError if the network thread failed in a way it does not know.
 
-        How long a batch may fill follows from how long the reader was busy with the one before (``patience_s``):
-        between ``batch_min_ms`` and ``batch_ms``.
+        How long a batch may fill is between ``batch_min_ms`` and ``batch_ms``, and follows from whether the reader is
+        behind and how long it was busy with the batch before (``patience_s``): the time until it asks for the next.
         """
-        most, busy_s = self._ingest.batch_messages, 0.0
+        most, busy_s, behind = self._ingest.batch_messages, 0.0, False
+        shortest_s, longest_s = self._ingest.batch_min_ms / 1000, self._ingest.batch_ms / 1000
         while await self._enough(1, None):
             if not self._plenty(most):
-                wait_s = patience_s(busy_s, self._ingest.batch_min_ms / 1000, self._ingest.batch_ms / 1000)
-                await self._enough(most, wait_s)
+                await self._enough(most, patience_s(busy_s, shortest_s, longest_s, behind=behind))
             else:
                 await asyncio.sleep(0)  # others on the loop must get their turn, however much waits
             if self._stopping.is_set():
@@ -190,6 +190,7 @@ class ThreadedReceiver(ABC):
             began = self.clock.monotonic()
             yield messages
             busy_s = self.clock.monotonic() - began
+            behind = len(self.waiting_room) > 0
         if self._failure is not None:
             raise GridwhistleError(f"the MQTT receiver failed: {self._failure!r}") from self._failure
 

@@ -95,8 +95,12 @@ def test_where_nothing_waits_nothing_can_be_taken() -> None:
     ("busy_s", "expected_s"), [(0, 0.005), (0.001, 0.005), (0.02, 0.04), (0.2, 0.1), (float("inf"), 0.1)]
 )
 def test_a_batch_fills_longer_the_longer_its_reader_is_busy(busy_s: float, expected_s: float) -> None:
-    assert patience_s(busy_s, 0.005, 0.1) == pytest.approx(expected_s)
+    assert patience_s(busy_s, 0.005, 0.1, behind=True) == pytest.approx(expected_s)
+
+
+def test_where_nothing_waited_a_slow_reader_makes_no_message_wait_longer() -> None:
+    assert patience_s(0.05, 0.005, 0.1, behind=False) == 0.005
 
 
 def test_the_shortest_wait_holds_even_where_it_is_above_the_longest() -> None:
-    assert patience_s(0, 0.2, 0.1) == 0.2
+    assert patience_s(0, 0.2, 0.1, behind=True) == 0.2
