@@ -45,7 +45,7 @@ def publish_packet(topic: str, payload: bytes, packet_id: int | None) -> bytes:
 
 @cache
 def value_digits() -> Bytes:
-    """(100,000, 6), read only: the digits of every value from 0 to 99.999 by its thousandths: ``2.3100``, ``23.100``."""
+    """(100,000, 6), read only: the digits of all values from 0 to 99.999 by thousandths: ``2.3100``, ``23.100``."""
     texts = [b"%.4f" % (milli / 1000) if milli < 10_000 else b"%.3f" % (milli / 1000) for milli in range(100_000)]
     return np.frombuffer(b"".join(texts), np.uint8).reshape(len(texts), _VALUE_DIGITS)
 

@@ -83,17 +83,22 @@ def busy(before: Mapping[str, float], after: Mapping[str, float], readings: int)
     return ", ".join(f"{name} {spent[name]:.1f}" for name in most)
 
 
-def settle(arrived: Callable[[], int], wanted: int) -> float:
+def settle(
+    arrived: Callable[[], int],
+    wanted: int,
+    now: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> float:
     """Wait until so many have arrived, or nothing comes any more; seconds until the last that came."""
-    begun = last_s = time.monotonic()
+    begun = last_s = now()
     have = -1
-    while time.monotonic() - last_s < NOTHING_COMES_S:
-        now = arrived()
-        if now != have:
-            have, last_s = now, time.monotonic()
+    while now() - last_s < NOTHING_COMES_S:
+        found = arrived()
+        if found != have:
+            have, last_s = found, now()
         if have >= wanted:
             break
-        time.sleep(_LOOK_S)
+        sleep(_LOOK_S)
     return last_s - begun
 
 

@@ -1,9 +1,6 @@
-import itertools
-
 import pytest
 
-from benchmarks import support_measure
-from benchmarks.support_measure import busy, delays, settle
+from benchmarks.support_measure import NOTHING_COMES_S, busy, delays, settle
 
 
 def test_a_delay_is_from_the_reading_to_its_alarm_and_missing_ones_are_left_out() -> None:
@@ -15,16 +12,24 @@ def test_the_busiest_threads_come_first_and_new_ones_count_from_their_start() ->
     assert busy(before, after, 1_000_000) == "1/3 2.0, 1/1 1.0, 1/2 0.0"
 
 
-def test_waiting_ends_when_all_has_arrived(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(support_measure, "_LOOK_S", 0.0)
-    seen = itertools.count(0, 10)
-    assert settle(lambda: next(seen), 50) >= 0
-    assert next(seen) == 60
+class Time:
+    """A clock that only sleeping moves."""
+
+    def __init__(self) -> None:
+        self.now_s = 100.0
+
+    def sleep(self, seconds: float) -> None:
+        self.now_s += seconds
 
 
-def test_waiting_ends_when_nothing_comes_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(support_measure, "_LOOK_S", 0.0)
-    monkeypatch.setattr(support_measure, "NOTHING_COMES_S", 0.01)
-    looked = itertools.count()
-    assert settle(lambda: min(next(looked), 7), 50) < 1
-    assert next(looked) > 8
+def test_waiting_ends_when_all_has_arrived() -> None:
+    clock = Time()
+    assert settle(lambda: round((clock.now_s - 100) * 10), 50, lambda: clock.now_s, clock.sleep) == pytest.approx(5)
+    assert clock.now_s == pytest.approx(105)
+
+
+def test_waiting_ends_when_nothing_comes_any_more() -> None:
+    clock = Time()
+    arrived = lambda: min(7, round((clock.now_s - 100) * 10))  # noqa: E731 - said where it is used
+    assert settle(arrived, 50, lambda: clock.now_s, clock.sleep) == pytest.approx(0.8, abs=0.2)
+    assert clock.now_s == pytest.approx(100.8 + NOTHING_COMES_S, abs=0.5)
