@@ -8,6 +8,7 @@ from itertools import repeat
 from types import MappingProxyType
 
 import numpy as np
+import numpy.typing as npt
 
 from config.city import City
 from config.vocabulary import Severity
@@ -111,23 +112,24 @@ class Engine:
         is not newer than the sensor's last is left out. now_us: the decision time; no judgement depends on it.
         """
         verdicts: list[Verdict] = []
-        for sensor, event_us, value in rounds(batch):
+        for sensor, event_us, value in rounds(batch, len(self.city.sensors)):
             verdicts += self._judge(sensor, event_us, value, now_us)
         return verdicts
 
     def _judge(self, sensor: Int64s, event_us: Int64s, value: Float64s, now_us: int) -> list[Verdict]:
         """One round. First everybody's new reading is known, then each judges, then those who look at all."""
-        newer = event_us > self.shared["last_us"][sensor]
-        if holds(~newer):
-            sensor, event_us, value = sensor[newer], event_us[newer], value[newer]
         if len(sensor) > 1:  # who is judged by the same detectors stands together: no sifting, only views
             order = np.argsort(self._classes.of[sensor], kind="stable")
             sensor, event_us, value = sensor[order], event_us[order], value[order]
+        known = self._records.faces.take(sensor, mode="clip")
+        newer = event_us > known["shared/last_us"]
+        if holds(~newer):
+            sensor, event_us, value, known = sensor[newer], event_us[newer], value[newer], known[newer]
         if not len(sensor):
             return []
-        turn = _Turn(sensor, event_us, value, self.shared["last_us"][sensor], self.shared["last"][sensor])
+        turn = _Turn(sensor, event_us, value, known["shared/last_us"].copy(), known["shared/last"].copy())
         self.shared["last_us"][sensor], self.shared["last"][sensor] = event_us, value
-        verdicts = self._recovered(turn, now_us)
+        verdicts = self._recovered(turn, known, now_us)
         judged = self._judge_blocks(turn)
         for place, detector in enumerate(self.bank):
             found = [verdict for block, _ in judged for verdict in block[place]]
@@ -231,13 +233,13 @@ class Engine:
             self.own[column][sensor] = bits
             self.shared[count][sensor] = bits.bit_count()
 
-    def _recovered(self, turn: "_Turn", now_us: int) -> list[Verdict]:
-        """End what good readings alone can end."""
+    def _recovered(self, turn: "_Turn", known: npt.NDArray[np.void], now_us: int) -> list[Verdict]:
+        """End what good readings alone can end. known: the sensors' faces as they were."""
         sensor, verdicts = turn.sensor, []
-        refused = rows_of(self.own["refused"][sensor] > 0)
+        refused = rows_of(known["engine/refused"] > 0)
         if len(refused):
             self.own["refused"][sensor[refused]] = 0
-        bad = rows_of(self.own["out_of_range"][sensor])
+        bad = rows_of(known["engine/out_of_range"])
         if len(bad):
             self.own["good"][sensor[bad]] += 1
             for row in bad[self.own["good"][sensor[bad]] >= GOOD_RUN]:
