@@ -77,7 +77,7 @@ SCENARIOS: dict[str, tuple[Callable[[argparse.Namespace], list[Row]], float, flo
     "latency": (latency.latency, 10_000, 1),
     "overload": (latency.overload, 900_000, 1),
     "outage": (outage.outage, 5_000, 10),
-    "peers": (peer_runs.peers, 5_000, 0.5),
+    "peers": (peer_runs.peers, 0, 0.5),
 }
 """By name: what runs, its rate in readings a second, and its minutes."""
 
@@ -88,7 +88,9 @@ def arguments() -> argparse.ArgumentParser:
     chosen = parser.add_subparsers(dest="scenario", required=True)
     for name, (run, rate, minutes) in SCENARIOS.items():
         one = chosen.add_parser(name, help=(run.__doc__ or "").splitlines()[0])
-        one.add_argument("--rate", type=float, default=rate, help="readings a second; 0: as fast as acknowledged")
+        one.add_argument(
+            "--rate", type=float, default=rate, help="readings a second; 0: as fast as it goes, for peers: a search"
+        )
         one.add_argument("--minutes", type=float, default=minutes, help="for how long")
         one.add_argument("--sensors", type=int, default=100_000, help="how many speak")
         one.add_argument("--store", choices=STORES, default="victoria")
