@@ -10,7 +10,7 @@ import selectors
 import socket
 import ssl
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import mqtt5
@@ -93,6 +93,17 @@ class Parsed:
     malformed: str = ""
 
 
+@dataclass(slots=True)
+class _Columns:
+    """What one read of the socket brought, packet by packet. heads: first bytes; numbers: packet identifiers."""
+
+    topics: list[str] = field(default_factory=list)
+    payloads: list[bytes] = field(default_factory=list)
+    heads: bytearray = field(default_factory=bytearray)
+    numbers: list[int | None] = field(default_factory=list)
+    control: list[Any] = field(default_factory=list)
+
+
 class Inbox:
     """Bytes in, columns out; knows no socket. Read into ``space()``, then say how much with ``filled``.
 
@@ -118,49 +129,54 @@ class Inbox:
     def filled(self, count: int, received_us: int) -> Parsed:
         """So many bytes were read into the space."""
         end = self._held + count
-        packets, heads, position, malformed = self._packets(end)
+        columns = _Columns()
+        position, malformed = self._fill(columns, end)
         self._keep(position, end)
-        control: Sequence[Any] = ()
-        first = np.frombuffer(heads, np.uint8)
-        if len(packets) and (is_control := (first & _KIND) != _PUBLISH).any():
-            control = [packets[row] for row in np.flatnonzero(is_control)]
-            packets = [packets[row] for row in np.flatnonzero(~is_control)]
-            first = first[~is_control]
+        first = np.frombuffer(columns.heads, np.uint8)
         if not malformed and ((first & _QOS) == _QOS_2).any():
             malformed = "a message of QoS 2, which was not asked for"
-        chunk = self._chunk(packets, first, position, received_us) if packets else None
-        return Parsed(chunk, control, malformed)
+        chunk = self._chunk(columns, first, position, received_us) if len(first) else None
+        return Parsed(chunk, columns.control, malformed)
 
-    def _packets(self, end: int) -> tuple[list[Any], bytearray, int, str]:
-        """Whole packets, the first byte of each, where they end, and what is wrong behind them."""
+    def _fill(self, columns: "_Columns", end: int) -> tuple[int, str]:
+        """Take apart whole packets up to ``end``; where they end, and what is wrong behind them.
+
+        Each packet goes at once, so that the next one finds its memory still in the processor's cache.
+        """
         view, read = self._view, mqtt5.read
-        packets: list[Any] = []
-        heads = bytearray()
-        position, malformed = 0, ""
-        keep, mark = packets.append, heads.append
+        topic, payload = columns.topics.append, columns.payloads.append
+        head, number = columns.heads.append, columns.numbers.append
+        position = 0
         try:
-            while position < end:  # the hot loop: half a microsecond a message, most of it in the codec
+            while position < end:  # the hot loop
+                packet: Any
                 packet, length = read(view[position:end])
-                keep(packet)
-                mark(view[position])
+                first = view[position]
+                if first & _KIND == _PUBLISH:
+                    topic(packet.topic)
+                    payload(packet.payload)
+                    number(packet.packet_id)
+                    head(first)
+                else:
+                    columns.control.append(packet)
                 position += length
         except IndexError:  # the last one is not whole yet
             pass
         except BaseException as error:  # noqa: BLE001  # raises again what says nothing about the packet
-            malformed = what_is_wrong(error)
-        return packets, heads, position, malformed
+            return position, what_is_wrong(error)
+        return position, ""
 
-    def _chunk(self, packets: list[Any], first: "np.typing.NDArray[np.uint8]", size: int, received_us: int) -> Chunk:
+    def _chunk(self, columns: "_Columns", first: "np.typing.NDArray[np.uint8]", size: int, received_us: int) -> Chunk:
         confirmed = (first & _QOS) != 0
         if confirmed.all():
-            ids = np.array([packet.packet_id for packet in packets], np.uint16)
+            ids = np.array(columns.numbers, np.uint16)
         elif confirmed.any():
-            ids = np.array([packet.packet_id or 0 for packet in packets], np.uint16)
+            ids = np.array([number or 0 for number in columns.numbers], np.uint16)
         else:
-            ids = np.zeros(len(packets), np.uint16)
+            ids = np.zeros(len(first), np.uint16)
         return Chunk(
-            [packet.topic for packet in packets],
-            [packet.payload for packet in packets],
+            columns.topics,
+            columns.payloads,
             received_us,
             (first & _RETAIN) != 0,
             (first & _DUPLICATE) != 0,
