@@ -27,6 +27,9 @@ SEND_TIMEOUT_S = 20.0
 RECONNECT_MS = 2000
 BATCH = 100
 REMEMBERED = 1000
+TRUSTED_US = 5_000_000
+"""A session that was found to last is not asked for again so soon; signing out on this page ends a stream at once."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -35,6 +38,7 @@ class Reader:
 
     def __init__(self, token: str) -> None:
         self.token = token
+        self.checked_us = 0
         self.stop = anyio.Event()
 
 
@@ -44,8 +48,9 @@ class LiveFeed:
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
         self._readers: set[Reader] = set()
-        self._messages: OrderedDict[int, str] = OrderedDict()
+        self._messages: OrderedDict[int, tuple[str, str]] = OrderedDict()
         self._lock = Lock()
+        self._reading = Lock()
         self._stopped = False
         self.cut_off = 0
 
@@ -81,36 +86,61 @@ class LiveFeed:
             # An id from another ledger would wait for ever: take it for "now".
             reached = newest if after is None or after > newest else after
             yield self._heartbeat(newest)
+            look = True  # at the ledger itself, and not only at what is remembered
             while not reader.stop.is_set():
-                messages = await to_thread.run_sync(self.messages, reached)
-                if await account_of(self._ports, token) is None:
+                messages = self._known(reached)
+                if look and not messages:
+                    messages = await to_thread.run_sync(self.messages, reached)
+                if not await self._still_signed_in(reader):
                     return
                 for number, action, data in messages:
                     if reader.stop.is_set():
                         return
                     yield ServerSentEvent(data, event=action, id=str(number))
                     reached = number
+                look = len(messages) == BATCH
                 if not messages:
                     newest = await self._until_news(reader, reached)
+                    look = True
                     if newest <= reached and not reader.stop.is_set():
                         yield self._heartbeat(newest)
         finally:
             self._readers.discard(reader)
 
+    async def _still_signed_in(self, reader: Reader) -> bool:
+        now_us = self._ports.session_clock.now_us()
+        if now_us - reader.checked_us >= TRUSTED_US:
+            if await account_of(self._ports, reader.token) is None:
+                return False
+            reader.checked_us = now_us
+        return True
+
+    def _known(self, after: int) -> list[tuple[int, str, str]]:
+        """The next entries as far as they are remembered; ids have no gaps, so none is passed over."""
+        found = []
+        with self._lock:
+            for number in range(after + 1, after + 1 + BATCH):
+                if number not in self._messages:
+                    break
+                found.append((number, *self._messages[number]))
+        return found
+
     def messages(self, after: int) -> list[tuple[int, str, str]]:
         """(id, action, JSON) of the next entries of the trail. Blocks. Readers share the work of writing them."""
-        found = []
-        cases: dict[tuple[Subject, int], GridEvent | FaultTicket | None] = {}
-        for entry in self._ports.cases.trail(after=after, limit=BATCH):
-            with self._lock:
-                data = self._messages.get(entry.id)
-            if data is None:
-                data = self._write(entry, cases)
+        with self._reading:  # a hundred readers wake at once: the first one reads, the others find it done
+            if found := self._known(after):
+                return found
+            cases: dict[tuple[Subject, int], GridEvent | FaultTicket | None] = {}
+            for entry in self._ports.cases.trail(after=after, limit=BATCH):
                 with self._lock:
-                    self._messages[entry.id] = data
-                    while len(self._messages) > REMEMBERED:
-                        self._messages.popitem(last=False)
-            found.append((entry.id, entry.action.value, data))
+                    kept = self._messages.get(entry.id)
+                if kept is None:
+                    kept = entry.action.value, self._write(entry, cases)
+                    with self._lock:
+                        self._messages[entry.id] = kept
+                        while len(self._messages) > REMEMBERED:
+                            self._messages.popitem(last=False)
+                found.append((entry.id, *kept))
         return found
 
     def _write(self, entry: TrailEntry, known: dict[tuple[Subject, int], GridEvent | FaultTicket | None]) -> str:

@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 from fastapi import FastAPI
 
-from alerting.model import Action
+from alerting.model import Action, TrailEntry
 from config.errors import ConfigurationError
 from config.settings import DashboardSettings
 from dashboard_api import live, server
@@ -102,6 +102,49 @@ async def test_more_than_one_batch_arrives_in_order_and_without_loss(listener: h
     async with listening(listener, params={"after": left_at}) as stream:
         [_, *found] = await take(stream, 1 + count)
     assert [message["data"]["entry"]["detail"]["text"] for message in found] == [f"note {n}" for n in range(count)]
+
+
+async def test_many_listeners_cost_one_look_at_the_ledger(
+    listener: httpx.AsyncClient, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[int] = []
+    trail = desk.ledger.trail
+
+    def counted(*, after: int = 0, limit: int = 500, event_id: int | None = None) -> list[TrailEntry]:
+        looks.append(after)
+        return trail(after=after, limit=limit, event_id=event_id)
+
+    async with AsyncExitStack() as feeds:
+        streams = [await feeds.enter_async_context(listening(listener)) for _ in range(20)]
+        for stream in streams:
+            await take(stream, 1)
+        await quiet(desk)
+        monkeypatch.setattr(desk.ledger, "trail", counted)
+        desk.alarm(desk.sensor("ch4"), 31.2)
+        found = [[message["event"] for message in await take(stream, 2)] for stream in streams]
+    assert found == [["alarm_raised", "event_opened"]] * 20
+    assert len(looks) < 10
+
+
+async def quiet(desk: Desk) -> None:
+    """Wait until every listener has looked at the ledger and waits for the bell."""
+    grown = desk.bell._grown
+    async with asyncio.timeout(PATIENCE_S):
+        while len(grown._waiters) < 20:  # noqa: ASYNC110 - nobody tells when it becomes true
+            await asyncio.sleep(0.01)
+
+
+async def test_a_session_that_another_process_ends_does_not_outlive_the_trust_in_it(
+    listener: httpx.AsyncClient, desk: Desk
+) -> None:
+    async with listening(listener) as stream:
+        await take(stream, 1)
+        now_us = desk.session_clock.now_us()
+        desk.ports.accounts.sign_out(listener.headers["Authorization"].removeprefix("Bearer "))
+        desk.session_clock.advance(now_us + live.TRUSTED_US)
+        desk.alarm(desk.sensor("ch4"), 31.2)
+        async with asyncio.timeout(PATIENCE_S):
+            assert [message async for message in stream] == []
 
 
 async def test_an_id_from_another_ledger_means_now(listener: httpx.AsyncClient, desk: Desk) -> None:
