@@ -19,7 +19,7 @@ from config.settings import IngestSettings, MqttSettings
 from gridwhistle import cli
 from gridwhistle.cli import app
 from ingest.intake import Intake
-from ingest.model import Message
+from ingest.model import Message, Messages
 from sensors_sim.truth import Truth, write_truth
 from tests.support.daemon import ROOT
 
@@ -33,6 +33,7 @@ def commands() -> set[str]:
         (command.name or (command.callback.__name__ if command.callback else "")).replace("_", "-")
         for command in app.registered_commands
     }
+    found |= {group.name or "" for group in app.registered_groups}
     assert found
     return found
 
@@ -138,10 +139,10 @@ class TestReadme:
         assert "Usage" in result.output
 
     def test_every_option_that_a_command_of_the_readme_uses_exists(self) -> None:
-        used = re.findall(r"^ *\.venv/bin/gridwhistle ([a-z-]+)(.*)$", README, re.MULTILINE)
+        used = re.findall(r"^ *\.venv/bin/gridwhistle ([a-z-]+(?: init)?)(.*)$", README, re.MULTILINE)
         assert used
         for command, rest in used:
-            options = runner.invoke(app, [command, "--help"], env={"COLUMNS": "200"}).output
+            options = runner.invoke(app, [*command.split(), "--help"], env={"COLUMNS": "200"}).output
             for option in re.findall(r"--[a-z-]+", rest):
                 assert option in options, f"{command} {option}"
 
@@ -164,6 +165,6 @@ class TestReadme:
         city = load_city(EXAMPLE)
         intake = Intake(city, IngestSettings(too_old_s=1e10), MqttSettings().subscriptions)
         message = Message("gridwhistle/readings/x", json.dumps(reading).encode(), received_us=SystemClock().now_us())
-        admission = intake.admit([message], message.received_us)
+        admission = intake.admit(Messages.of([message]), message.received_us)
         assert admission.refused == ()
         assert city.sensors[admission.batch.sensor[0]].id == reading["id"]
