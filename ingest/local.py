@@ -13,7 +13,7 @@ from config.city import City
 from config.errors import PermanentError, RetryableError
 from config.settings import Retention
 from ingest.model import Bools, Int32s, Int64s, ReadingBatch, Series
-from ingest.rollups import FIRST, FIVE_MINUTES, SETTLE_US, Kept, Piece, Points, drawn, pieces
+from ingest.rollups import FIRST, FIVE_MINUTES, SETTLE_US, Kept, Piece, Points, Watermark, drawn, pieces
 from ingest.store import TRUSTED, StoreRefusedError
 from ingest.store_accumulate import stable_order
 from ingest.store_info import Arrangement, Note, PlaceInfo, StoreInfo, change
@@ -94,7 +94,7 @@ class DuckdbStore:
         self._newest: Int64s = np.empty(0, np.int64)  # by number in the file
         self._writing = threading.Lock()
         self._maintaining = threading.Lock()
-        self._received_us = _NEVER  # newest, written in this run
+        self._mark = Watermark()
         self._now_us = _NEVER
         self._rolling_us = FIRST  # aggregates are made up to then, or are being made
         self._done = (FIRST, FIRST)
@@ -182,7 +182,7 @@ class DuckdbStore:
                 self._reopen_if_broken()
                 raise RetryableError(f"{self._path}: {error}") from error
             np.maximum.at(self._newest, sensor, batch.event_us)
-            self._received_us = max(self._received_us, int(batch.received_us.max()))
+            self._mark.wrote(int(batch.received_us.max()))
 
     def _write(self, connection: duckdb.DuckDBPyConnection, fresh: pa.Table, unsure: pa.Table) -> None:
         connection.begin()
@@ -227,8 +227,7 @@ class DuckdbStore:
         with self._maintaining:
             with self._writing:
                 self._prepare()
-                known = min(now_us, self._received_us) if self._received_us != _NEVER else now_us
-                until = FIVE_MINUTES.floor(known - SETTLE_US)
+                until = FIVE_MINUTES.floor(self._mark.known_us(now_us) - SETTLE_US)
                 self._rolling_us = max(self._rolling_us, until)
             self._now_us = now_us
             with self._reading() as cursor:
@@ -244,7 +243,7 @@ class DuckdbStore:
 
     def plan(self, sensor: int, from_us: int, to_us: int, max_points: int) -> list[Piece]:
         """What a chart is drawn from."""
-        now_us = max(self._now_us, self._received_us, self._done[0])
+        now_us = max(self._now_us, self._mark.newest_us, self._done[0])
         kept = Kept.at(now_us, self._retention, *self._done)
         return pieces(from_us, to_us, max_points, float(self._interval_s[sensor]), kept)
 

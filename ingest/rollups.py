@@ -160,6 +160,30 @@ def pieces(from_us: int, to_us: int, max_points: int, interval_s: float, kept: K
     return [piece for piece in whole if piece.from_us < piece.to_us]
 
 
+class Watermark:
+    """Up to which time of receipt everything has been written, as far as can be told from what was.
+
+    Readings are written in order of receipt, but on several ways, of which one may lag behind: the slowest counts. If
+    nothing has been written since it was last asked (the store was away), it stays where the fastest was.
+    """
+
+    def __init__(self) -> None:
+        self._slowest_us: int | None = None
+        self.newest_us = FIRST
+
+    def wrote(self, received_us: int) -> None:
+        """Note the newest time of receipt of a batch that has been written."""
+        self._slowest_us = received_us if self._slowest_us is None else min(self._slowest_us, received_us)
+        self.newest_us = max(self.newest_us, received_us)
+
+    def known_us(self, now_us: int) -> int:
+        """The mark, not after now; begins to look for the slowest anew. Now, where nothing has ever been written."""
+        if self.newest_us == FIRST:
+            return now_us
+        mark, self._slowest_us = self.newest_us if self._slowest_us is None else self._slowest_us, None
+        return min(now_us, mark)
+
+
 @dataclass(frozen=True, slots=True)
 class Points:
     """Points of a chart in order of time, and how many trusted readings each stands for."""

@@ -16,7 +16,7 @@ from config.errors import GridwhistleError
 from config.settings import Retention
 from ingest.line_protocol import LineFormatter, Lines
 from ingest.model import ReadingBatch
-from ingest.rollups import FIRST, FIVE_MINUTES, HOURS, SETTLE_US, Aggregates, Kept, Level, raw_us
+from ingest.rollups import FIRST, FIVE_MINUTES, HOURS, SETTLE_US, Aggregates, Kept, Level, Watermark, raw_us
 from ingest.store_accumulate import Accumulator, Stretches
 
 _AHEAD_US = 120_000_000  # devices' clocks may be so much ahead of ours (settings.ingest.future_s by default)
@@ -93,8 +93,8 @@ class InfluxRollups:
         self._levels: tuple[Accumulator, Accumulator] | None = None
         self._closed = [FIRST, FIRST]
         self._checkpoint: Checkpoint | None = None  # not known yet
-        self._oldest_us = -FIRST
-        self._received_us = FIRST
+        self._oldest_us, self._youngest_us = -FIRST, FIRST  # event times written in this run
+        self._mark = Watermark()
         self._now_us = FIRST
 
     @property
@@ -118,8 +118,9 @@ class InfluxRollups:
     def after(self, batch: ReadingBatch) -> None:
         """Count readings that were written."""
         if len(batch):
-            self._received_us = max(self._received_us, int(batch.received_us.max()))
+            self._mark.wrote(int(batch.received_us.max()))
             self._oldest_us = min(self._oldest_us, int(batch.event_us.min()))
+            self._youngest_us = max(self._youngest_us, int(batch.event_us.max()))
         if self._levels is not None:
             self._levels[0].add(batch)
 
@@ -134,22 +135,22 @@ class InfluxRollups:
         with self._maintaining:
             with self._turn:
                 self._now_us = now_us
-                known = min(now_us, self._received_us) if self._received_us > FIRST else now_us
-                five, hours = self._begun(known)
+                known = self._mark.known_us(now_us)
+                five, hours = self._begun(known, now_us)
                 until = FIVE_MINUTES.floor(known - SETTLE_US)
                 fresh, again = five.close(until), five.stale(until, _SENSORS_A_CALL)
             self._settle(five, fresh, again)
             hours.gather(fresh)
             hours.spoil(again.sensor, again.from_us, again.to_us)
-            self._closed[0] = max(until, self._closed[0])
+            self._closed[0] = until  # may go back: what is open from there on is in no aggregate yet
             until = HOURS.floor(until)
             self._settle(hours, hours.close(until), hours.stale(until, _SENSORS_A_CALL))
-            self._closed[1] = max(until, self._closed[1])
+            self._closed[1] = until
             with self._turn:
                 done = min(self._closed[0], five.first_stale_us())
                 self._keep(done, min(self._closed[1], hours.first_stale_us(), HOURS.floor(done)))
 
-    def _begun(self, known_us: int) -> tuple[Accumulator, Accumulator]:
+    def _begun(self, known_us: int, now_us: int) -> tuple[Accumulator, Accumulator]:
         """The levels; made at the first call, with all that the last run may have left undone as stale."""
         if self._levels is not None:
             return self._levels
@@ -165,7 +166,7 @@ class InfluxRollups:
             min(kept.hours_us, HOURS.floor(self._oldest_us)),
         )
         for accumulator, begin in zip(levels, begins, strict=True):
-            accumulator.begin(begin, accumulator.level.ceil(known_us + _AHEAD_US))
+            accumulator.begin(begin, accumulator.level.ceil(max(now_us, self._youngest_us) + _AHEAD_US))
         self._levels, self._checkpoint = levels, kept
         self._closed = [kept.five_us, kept.hours_us]
         return levels
@@ -229,7 +230,7 @@ class InfluxRollups:
     def kept(self, sensor: int) -> Kept:
         """What a chart of a sensor can be drawn from."""
         five, hours = self._closed
-        now_us = max(self._now_us, self._received_us, five)
+        now_us = max(self._now_us, self._mark.newest_us, five)
         if self._levels is not None:
             five = min(five, self._levels[0].first_stale_us(sensor))
             hours = min(hours, HOURS.floor(five), self._levels[1].first_stale_us(sensor))

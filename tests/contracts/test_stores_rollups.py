@@ -119,7 +119,8 @@ def test_aggregates_are_right_whatever_comes_late_twice_or_before_a_crash(
             rows = [row for row in rows if row[:2] not in kept]
             unique = {row[:2]: row for row in rows}
             kept |= {key: row[2:] for key, row in unique.items()}
-            written(store, list(unique.values()), now_us)
+            behind = int(rng.integers(0, 2 * HOUR)) if rng.random() < 0.3 else 0  # as from a way that lags
+            written(store, list(unique.values()), now_us - behind)
             if rng.random() < 0.2:  # the same again, as after a failure half-way
                 written(store, list(unique.values()), now_us)
         if rng.random() < 0.5:

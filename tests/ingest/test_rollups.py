@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.model import Quality, ReadingBatch
-from ingest.rollups import FIRST, FIVE_MINUTES, HOURS, Aggregates, Kept, Level, Points, drawn, pieces
+from ingest.rollups import FIRST, FIVE_MINUTES, HOURS, Aggregates, Kept, Level, Points, Watermark, drawn, pieces
 from ingest.store import TRUSTED
 from ingest.store_accumulate import Accumulator
 
@@ -107,6 +107,18 @@ def test_what_is_told_is_right_or_named_as_stale(rows: list[tuple[int, int, int,
         wanted = (sum(trusted) / len(trusted), min(trusted), max(trusted), len(trusted), worst)
         assert told[key] == pytest.approx(wanted)
     assert set(told) <= set(stretches)
+
+
+def test_the_slowest_way_counts_and_an_outage_moves_nothing() -> None:
+    mark = Watermark()
+    assert mark.known_us(100) == 100
+    mark.wrote(90)
+    mark.wrote(20)
+    mark.wrote(95)
+    assert mark.known_us(100) == 20
+    assert mark.known_us(200) == 95, "nothing was written meanwhile"
+    mark.wrote(300)
+    assert mark.known_us(250) == 250
 
 
 def test_readings_in_order_leave_nothing_stale() -> None:
