@@ -33,7 +33,7 @@ def commands() -> set[str]:
         (command.name or (command.callback.__name__ if command.callback else "")).replace("_", "-")
         for command in app.registered_commands
     }
-    found |= {group.name or "" for group in app.registered_groups}
+    found |= {group.typer_instance.info.name or "" for group in app.registered_groups if group.typer_instance}
     assert found
     return found
 
