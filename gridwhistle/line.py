@@ -36,6 +36,9 @@ STORE_FEW = 20_000
 
 STORE_WAIT_S = 0.2
 
+RECENT_US = 10_000_000
+"""How old the last batch may be for its delay to say something of the present."""
+
 SEGMENT_US = 5_000_000
 """Stretch of published time that may be judged in one go when a replay runs ahead of us."""
 
@@ -184,6 +187,7 @@ class Line:
         self._whole = True
         self._in_hand_us: int | None = None
         self._held_us: int | None = None
+        self._took_us = 0  # wall time of the last batch
 
     @property
     def whole(self) -> bool:
@@ -194,6 +198,7 @@ class Line:
         """Carry messages of a lane until their cases are open. Acknowledges them as soon as they are on disk."""
         async with self._turn:
             self._in_hand_us = int(messages.received_us[0])
+            self._took_us = self.clock.now_us()
             self._whole = False
             self._look_at_link(lane)
             steps = []
@@ -447,7 +452,8 @@ class Line:
         now_us = self.clock.now_us()
         waiting = [self._in_hand_us, *(lane.receiver.waiting_since_us for lane in self.lanes)]
         oldest_us = min((since_us for since_us in waiting if since_us is not None), default=now_us)
-        return max(0, now_us - oldest_us, self.intake.delay_us) / 1e6
+        delay_us = self.intake.delay_us if now_us - self._took_us < RECENT_US else 0
+        return max(0, now_us - oldest_us, delay_us) / 1e6
 
     @property
     def waiting(self) -> int:
@@ -459,7 +465,8 @@ class Line:
 
     def counted(self) -> Mapping[str, int]:
         """Everything counted since the start, by name."""
-        return {**self.intake.counters, **self.counters, "waiting": self.waiting}
+        clocks_off = int(np.count_nonzero(self.intake.clocks_off()))
+        return {**self.intake.counters, **self.counters, "waiting": self.waiting, "clocks_off": clocks_off}
 
 
 def merge(batches: Sequence[ReadingBatch]) -> ReadingBatch:
