@@ -180,7 +180,8 @@ def measure(sensors: int, batches: tuple[int, ...], asked: argparse.Namespace) -
     passes(engine, stream.whole(), WARM_UP)
     state = engine.bytes_per_sensor
     print(
-        f"\n{sensors:,} sensors: built in {took:.1f} s ({cpu:.1f} s CPU), {state:.0f} B of state, {held:.0f} B resident for each sensor"
+        f"\n{sensors:,} sensors: built in {took:.1f} s ({cpu:.1f} s CPU), "
+        f"{state:.0f} B of state, {held:.0f} B resident for each sensor"
     )
     print(f"{'readings in a batch':30} {'CPU µs each':>12} {'wall p50 ms':>12} {'p99 ms':>8} {'verdicts':>9}")
     for rows in batches:
