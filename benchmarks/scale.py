@@ -4,7 +4,8 @@
 
 Writes a made-up city once (kept in the temporary folder), then measures in processes of their own: what reading it and
 building each part costs, and the whole daemon from its start to its first page, at rest, and after every sensor has
-reported three times through a real Mosquitto. Needs Debian's ``mosquitto``.
+reported three times through a real Mosquitto. How soon a sensor is called silent is set to two hours: a city that has
+not spoken yet is another measurement. Needs Debian's ``mosquitto``.
 """
 
 import argparse
@@ -169,7 +170,7 @@ def measure_daemon(folder: Path, sensors: Sequence[tuple[str, str]]) -> list[Cos
         config = place / "gridwhistle.toml"
         config.write_text(
             f'city = "{folder}"\ndata_dir = "{place}/data"\nlanguage = "en"\n[mqtt]\nport = {server.port}\n'
-            "[dashboard]\nport = 0\n"
+            "[dashboard]\nport = 0\n[ingest]\nsilent_floor_s = 7200\n"
         )
         process = DaemonProcess(config, place)
         with started(process) as first:
