@@ -193,8 +193,10 @@ async def _line(settings: Settings, ground: _Ground, house: AsyncExitStack, shar
         clock_topic=ground.clock_topic,
     )
     house.callback(line.close)
-    memory = Memory(settings.data_dir, city, clock, engine, intake, lanes, published_clock=published, mine=sensors)
-    last_us = await asyncio.to_thread(memory.resume, ground.ledger, ground.pipeline, liveness, ground.latest)
+    memory = Memory(
+        settings.data_dir, city, clock, engine, intake, liveness, lanes, published_clock=published, mine=sensors
+    )
+    last_us = await asyncio.to_thread(memory.resume, ground.ledger, ground.pipeline, ground.latest)
     if isinstance(clock, FollowingClock):
         clock.advance(last_us)
     house.callback(lambda: memory.close() if line.whole else None)

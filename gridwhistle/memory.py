@@ -53,6 +53,7 @@ class Memory:
     clock: Clock
     engine: Engine
     intake: Intake
+    liveness: Liveness
     lanes: Sequence[Lane]
     published_clock: bool
     mine: Bools | None = None
@@ -66,7 +67,7 @@ class Memory:
         self._kept_before: Mapping[str, int] = {}
         self._clock_us = 0
 
-    def resume(self, ledger: Ledger, pipeline: Pipeline, liveness: Liveness, latest: Latest) -> int:
+    def resume(self, ledger: Ledger, pipeline: Pipeline, latest: Latest) -> int:
         """Take up where the last run ended; wall time of the last record, 0 where there is none. Blocks.
 
         What the ledger holds open goes on; what the detectors hold and it does not is forgotten. Raises RetryableError
@@ -80,14 +81,14 @@ class Memory:
         replayed, last_us = 0, 0
         for lane, record in self._records():
             self.intake.remember(record)
-            verdicts = judge(self.engine, liveness, latest, record.admission, record.decided_us)
+            verdicts = judge(self.engine, self.liveness, latest, record.admission, record.decided_us)
             if verdicts and record.position >= filed[lane.name]:
                 pipeline.handle(verdicts, record.decided_us, (lane.name, record.position + 1))
             replayed, last_us = replayed + 1, max(last_us, record.decided_us)
         if replayed:
             log.info("judged again what came after the last snapshot", records=replayed, until=isoformat(last_us))
         self._agree(ledger)
-        liveness.adopt(self.engine.silent())
+        self.liveness.adopt(self.engine.silent())
         latest.silent[:] = self.engine.silent()
         return last_us
 
@@ -124,6 +125,7 @@ class Memory:
     def _tables(self) -> Iterator[tuple[str, Columns]]:
         yield from self.engine.tables()
         yield from self.intake.tables()
+        yield from self.liveness.tables()
 
     async def keep(self, line: Line) -> None:
         """Called every second: a snapshot when it is time, the published clock, and room in the spools."""

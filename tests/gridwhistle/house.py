@@ -97,8 +97,10 @@ class House:
             lanes=self.lanes,
             clock_topic=CLOCK,
         )
-        self.memory = Memory(folder, city, self.clock, self.engine, self.intake, self.lanes, published_clock=True)
-        self.resumed_us = self.memory.resume(self.ledger, self.pipeline, self.liveness, self.latest)
+        self.memory = Memory(
+            folder, city, self.clock, self.engine, self.intake, self.liveness, self.lanes, published_clock=True
+        )
+        self.resumed_us = self.memory.resume(self.ledger, self.pipeline, self.latest)
 
     def _lane(self, name: str, receiver: FedReceiver) -> Lane:
         folder = self.folder / "spool" / name
