@@ -29,7 +29,7 @@ from gridwhistle.lane import Lane, read_position
 from gridwhistle.latest import Latest, SharedClock
 from gridwhistle.line import Line
 from gridwhistle.memory import Memory, clock_of
-from gridwhistle.page_process import DeskAddress, PageProcess, ledger_url, page_process
+from gridwhistle.page_process import DeskAddress, PageProcess, kept_sensors, ledger_url, page_process
 from gridwhistle.parts import mine, settings_of
 from ingest.deadletter import DeadLetter
 from ingest.intake import Intake
@@ -103,11 +103,11 @@ class _Ground:
 
 
 async def _ground(settings: Settings, house: AsyncExitStack) -> _Ground:
-    city = await asyncio.to_thread(load_city, settings.city, today=today())
+    own(settings.data_dir)
+    city = await asyncio.to_thread(load_city, settings.city, today=today(), kept_in=kept_sensors(settings))
     mask_people(city.workers.values())
     house.callback(gc.unfreeze)
     gc.freeze()  # a city stays for good: no collection needs to walk over it
-    own(settings.data_dir)
     published = settings.clock.source is ClockSource.BROKER
     latest = await asyncio.to_thread(Latest.open, Path(address_of(settings).latest), city.columns.ids)
     clock: Clock = SharedClock(latest.clock, clock_of(settings.data_dir)) if published else SystemClock()

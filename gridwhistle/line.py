@@ -36,6 +36,9 @@ STORE_FEW = 20_000
 
 STORE_WAIT_S = 0.2
 
+FILED_AT_ONCE = 1000
+"""Silent sensors filed in one transaction: half a city that falls silent must not be held in memory at once."""
+
 RECENT_US = 10_000_000
 """How old the last batch may be for its delay to say something of the present."""
 
@@ -315,7 +318,9 @@ class Line:
             self.latest.silent[change.sensor] = change.silent
         if not changes and not self.pipeline.due(now_us):
             return
-        await self._handle(self.engine.liveness(changes, now_us) if changes else [], now_us)
+        verdicts = self.engine.liveness(changes, now_us) if changes else []
+        for begin in range(0, max(1, len(verdicts)), FILED_AT_ONCE):
+            await self._handle(verdicts[begin : begin + FILED_AT_ONCE], now_us)
 
     async def link(self, *, up: bool) -> None:
         """Say whether our own link to the broker stands: its silence is not the devices' silence."""

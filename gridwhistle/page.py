@@ -33,7 +33,7 @@ from gridwhistle.child import obey, serve, told_to_end
 from gridwhistle.core import Core, Cores
 from gridwhistle.desk import StoredReadings
 from gridwhistle.latest import Latest, SharedClock
-from gridwhistle.page_process import Order, ledger_url
+from gridwhistle.page_process import Order, kept_sensors, ledger_url
 from gridwhistle.parts import owners
 
 FIRST_WORD_S = 5.0
@@ -55,7 +55,7 @@ async def _run(order: Order) -> None:
 
 
 async def _ports(order: Order, settings: Settings, house: AsyncExitStack) -> Ports:
-    city = await asyncio.to_thread(_city, settings.city, order.city_version)
+    city = await asyncio.to_thread(_city, settings, order.city_version)
     gc.collect()
     gc.freeze()  # a city stays for good: no collection needs to walk over it
     ledger = await asyncio.to_thread(Ledger.join, ledger_url(settings))
@@ -88,8 +88,9 @@ async def _ports(order: Order, settings: Settings, house: AsyncExitStack) -> Por
     )
 
 
-def _city(folder: Path, version: str) -> City:
-    city = load_city(folder, today=today())
+def _city(settings: Settings, version: str) -> City:
+    folder = settings.city
+    city = load_city(folder, today=today(), kept_in=kept_sensors(settings))
     if city.version != version:
         raise ConfigurationError(
             f"{folder}: found version {city.version} of the city, expected {version}, with which the daemon runs;"

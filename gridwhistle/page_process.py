@@ -3,6 +3,7 @@
 import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -56,6 +57,11 @@ def _plain(value: object) -> str:
 def ledger_url(settings: Settings) -> str:
     """The ledger's address: as set, else SQLite in the data folder."""
     return settings.ledger.url or f"sqlite:///{(settings.data_dir / 'ledger.sqlite').resolve()}"
+
+
+def kept_sensors(settings: Settings) -> Path:
+    """Where the city's sensors are kept as they were read, for the next start and for the other processes."""
+    return settings.data_dir / "sensors.kept"
 
 
 class PageProcess(Child):

@@ -17,7 +17,7 @@ from config.logs import mask_people
 from config.settings import ClockSource, Settings
 from gridwhistle.child import Child, kept
 from gridwhistle.daemon import DRAIN_S, address_of, first_account, own
-from gridwhistle.page_process import as_line, ledger_url, page_process
+from gridwhistle.page_process import as_line, kept_sensors, ledger_url, page_process
 from gridwhistle.part import PROGRAM, PartOrder
 from gridwhistle.parts import owners, settings_of
 
@@ -52,8 +52,8 @@ async def whole(settings: Settings) -> AsyncIterator[Whole]:
 
 async def _open(settings: Settings, house: AsyncExitStack) -> Whole:
     clock = SystemClock()
-    city = await asyncio.to_thread(_city, settings)
     own(settings.data_dir)
+    city = await asyncio.to_thread(_city, settings)
     ledger = await asyncio.to_thread(Ledger.open, ledger_url(settings))
     house.callback(ledger.close)
     await asyncio.to_thread(Pipeline(ledger, city).retire_missing, clock.now_us())
@@ -76,7 +76,7 @@ async def _open(settings: Settings, house: AsyncExitStack) -> Whole:
 
 
 def _city(settings: Settings) -> City:
-    city = load_city(settings.city, today=today())
+    city = load_city(settings.city, today=today(), kept_in=kept_sensors(settings))
     mask_people(city.workers.values())
     owners(settings.parts, city)
     for part in settings.parts:

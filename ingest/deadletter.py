@@ -77,7 +77,7 @@ class DeadLetter:
         self, data_dir: Path, city: City, *, part_bytes: int = PART_BYTES, total_bytes: int = TOTAL_BYTES
     ) -> None:
         self._folder = data_dir / "dead-letter"
-        self._ids = [sensor.id for sensor in city.sensors]
+        self._ids = city.columns.ids
         self._part_bytes = part_bytes
         self._total_bytes = total_bytes
         self._writing = threading.Lock()
