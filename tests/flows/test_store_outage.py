@@ -31,6 +31,7 @@ async def test_a_leak_is_told_while_the_database_is_down_and_its_reading_is_stor
             database.stop()
             await send(61.0)
             await eventually(lambda: running.line.store_trouble is not None, "the trouble is known")
+            await eventually(lambda: len(running.ledger.events()) == 1, "the leak is told meanwhile")
             assert [event.category for event in running.ledger.events()] == [Category.GAS_LEAK]
             await eventually(lambda: running.broker_counters["acknowledged"] == 2, "it is safe on disk")
             assert running.line.waiting == 1
