@@ -125,10 +125,12 @@ class Lane:
 
     async def note_stored(self, unstored: Unstored) -> None:
         """These are in the store now. Raises OSError where that cannot be written down."""
-        self.stored = unstored.behind
-        self.waiting -= sum(map(len, unstored.batches))
-        self._shrunk.set()
-        await asyncio.to_thread(write_position, self.stored_path, unstored.behind)
+        try:
+            await asyncio.to_thread(write_position, self.stored_path, unstored.behind)
+        finally:
+            self.stored = unstored.behind
+            self.waiting -= sum(map(len, unstored.batches))
+            self._shrunk.set()
 
     async def drained(self) -> None:
         """Wait until everything spooled is in the store."""
