@@ -117,6 +117,23 @@ def box_around(lon: float, lat: float, radius_m: float) -> tuple[float, float, f
     return lon - east, lat - north, lon + east, lat + north
 
 
+def boxes(category: Category, places: Iterable[tuple[float, float]]) -> list[tuple[float, float, float, float]]:
+    """(west, south, east, north) of boxes in degrees around all that an alarm at one of these places could belong to.
+
+    places: (longitude, latitude). Near ones share a box, far ones never do: an event has its place where it began, so a
+    box is as wide as an event of the category may grow around its places.
+    """
+    reach = REACH[category]
+    radius_m = reach.radius_m * (GROWTH if reach.bond is Bond.NEAR else 1)
+    shared: dict[tuple[int, int], tuple[float, float, float, float]] = {}
+    for lon, lat in places:
+        west, south, east, north = box_around(lon, lat, radius_m)
+        cell = math.floor(lat / (north - south)), math.floor(lon / (east - west))
+        box = shared.get(cell, (west, south, east, north))
+        shared[cell] = min(west, box[0]), min(south, box[1]), max(east, box[2]), max(north, box[3])
+    return list(shared.values())
+
+
 def alive(category: Category, over_us: int | None, now_us: int) -> bool:
     """Whether an event still takes alarms: something of it stands, or it has been over for its window at most."""
     return over_us is None or now_us - over_us <= REACH[category].window_us

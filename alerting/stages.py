@@ -4,9 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 
-from sqlalchemy import select
-
-from alerting import tables
+from alerting import questions, tables
 from alerting.alarms import AlarmDecision, AlarmReason, Call, Step, calls_for, judge, may_be_deaf
 from alerting.correlate import JoinReason, OpenEvent
 from alerting.events import (
@@ -428,11 +426,8 @@ def _weigh_ticket(work: Work, file: TicketFile) -> None:
 
 def close_what_stays_over(work: Work) -> None:
     """A ticket whose sensor has spoken plausibly for an hour closes by itself."""
-    columns = tables.fault_tickets.c
-    query = select(tables.fault_tickets).where(
-        columns.state != TicketState.CLOSED.value, columns.over_us <= work.now_us - OVER_TICKET_CLOSES_US
-    )
-    for row in work.transaction.rows(query):
+    before = {"before": work.now_us - OVER_TICKET_CLOSES_US}
+    for row in work.transaction.rows(questions.long_over_tickets(), before):
         if row["sensor_id"] in work.tickets:
             continue
         work.transaction.change(

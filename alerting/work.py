@@ -5,17 +5,17 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Select, and_, func, or_, select
+from sqlalchemy import Select, Table
 
-from alerting import tables
-from alerting.correlate import GROWTH, REACH, Bond, JoinReason, OpenEvent, OpenEvents, Spot, box_around
-from alerting.ledger import OPEN_STATES
+from alerting import questions, tables
+from alerting.correlate import REACH, Bond, JoinReason, OpenEvent, OpenEvents, Spot, alive, boxes
 from alerting.model import CENTRE, Alarm, FaultTicket, GridEvent
 from alerting.push import Cause
 from alerting.responsible import Duty
 from alerting.rows import Row, alarm_of, alarm_row, event_of, ticket_of
 from alerting.transaction import Transaction, chunks
 from config.city import City, Sensor
+from config.quantities import QUANTITIES
 from config.vocabulary import Category, Severity
 from detectors.model import Condition, Nature, Verdict
 
@@ -84,6 +84,7 @@ class Work:
     tickets: dict[str, TicketFile] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     told: int = 0
+    _sensors: dict[str, Sensor] = field(default_factory=dict)
 
     def count(self, name: str) -> None:
         """One more of these."""
@@ -91,7 +92,10 @@ class Work:
 
     def sensor(self, alarm: Alarm) -> Sensor:
         """The sensor of an alarm of this call."""
-        return self.city.sensor(alarm.sensor_id)
+        known = self._sensors.get(alarm.sensor_id)
+        if known is None:
+            known = self._sensors[alarm.sensor_id] = self.city.sensor(alarm.sensor_id)
+        return known
 
     def category(self, alarm: Alarm) -> Category:
         """What an event of this alarm is about."""
@@ -105,95 +109,80 @@ class Work:
 
     def load_latest(self) -> None:
         """The latest alarm of every condition of the verdicts' sensors."""
-        columns = tables.alarms.c
-        for some in chunks(sorted({self.city.sensors[verdict.sensor].id for verdict in self.verdicts})):
-            newest = select(func.max(columns.id)).where(columns.sensor_id.in_(some))
-            newest = newest.group_by(columns.sensor_id, columns.condition)
-            for row in self.transaction.rows(select(tables.alarms).where(columns.id.in_(newest))):
-                alarm = alarm_of(row)
-                self.latest[alarm.sensor_id, alarm.condition] = alarm
+        ids = self.city.columns.ids
+        for row in self._of(questions.latest_alarms(), {ids[verdict.sensor] for verdict in self.verdicts}):
+            alarm = alarm_of(row)
+            self.latest[alarm.sensor_id, alarm.condition] = alarm
 
     def load_events(self, ids: Collection[int]) -> Iterator[tuple[GridEvent, int | None]]:
         """Those of these events that are open, with since when they are over."""
-        columns = tables.grid_events.c
-        query = select(tables.grid_events).where(columns.state.in_(OPEN_STATES))
-        rows = self._in(query, columns.id, ids)
+        rows = self._of(questions.open_events(), ids)
         lines = self._lines(tables.event_line, "event_id", [row["id"] for row in rows])
         return ((event_of(row, lines[row["id"]]), row["over_us"]) for row in rows)
 
     def load_open_events(self, alarms: Iterable[Alarm]) -> OpenEvents:
-        """The open events that these alarms could belong to."""
-        found = OpenEvents()
-        by_category: dict[Category, list[Sensor]] = {}
-        for alarm in alarms:
-            by_category.setdefault(self.category(alarm), []).append(self.sensor(alarm))
-        if not by_category:
-            return found
-        columns = tables.grid_events.c
-        near = or_(*(_box(category, sensors) for category, sensors in by_category.items()))
-        compared = select(
-            columns.id, columns.category, columns.device, columns.place_zh, columns.lon, columns.lat, columns.over_us
-        )
-        rows = list(self.transaction.rows(compared.where(columns.state.in_(OPEN_STATES), near)))
-        for row in rows:
+        """The open events that these alarms could belong to: what is open elsewhere in the city is not read."""
+        found, sensors = OpenEvents(), {alarm.sensor_id: self.sensor(alarm) for alarm in alarms}
+        settled = self._bind_sensors(found, sensors)
+        spots: dict[Category, list[tuple[float, float]]] = {}
+        for sensor in sensors.values():
+            if sensor.id not in settled:
+                spots.setdefault(sensor.measures.category, []).append((sensor.lon, sensor.lat))
+        rows: dict[int, Row] = {}
+        for category, places in spots.items():
+            for west, south, east, north in boxes(category, places):
+                within = {"category": category.value, "west": west, "south": south, "east": east, "north": north}
+                rows.update((row["id"], row) for row in self.transaction.rows(questions.near_events(), within))
+        for _, row in sorted(rows.items()):
             found.add(open_event(row))
-        self._grow(found, [row["id"] for row in rows if REACH[Category(row["category"])].bond is Bond.NEAR])
-        self._bind_sensors(found, {sensor.id for sensors in by_category.values() for sensor in sensors})
+        self._grow(found, [event for event, row in rows.items() if REACH[Category(row["category"])].bond is Bond.NEAR])
         return found
 
     def _grow(self, found: OpenEvents, ids: Collection[int]) -> None:
-        alarms, links = tables.alarms.c, tables.event_alarms.c
-        query = select(links.event_id, alarms.sensor_id).join(tables.alarms, links.alarm_id == alarms.id).distinct()
-        for row in self._in(query, links.event_id, ids):
-            index = self.city.sensor_index.get(row["sensor_id"])
+        columns, rows = self.city.columns, self.city.sensor_index
+        for row in self._of(questions.sensors_of_events(), ids):
+            index = rows.get(row["sensor_id"])
             if index is not None:
-                found.grow(row["event_id"], spot_of(self.city.sensors[index]))
+                category = QUANTITIES[columns.quantity[index]].category
+                spot = Spot(category, "", "", float(columns.lon[index]), float(columns.lat[index]))
+                found.grow(row["event_id"], spot)
 
-    def _bind_sensors(self, found: OpenEvents, sensor_ids: Collection[str]) -> None:
-        alarms, events, links = tables.alarms.c, tables.grid_events.c, tables.event_alarms.c
-        query = (
-            select(alarms.sensor_id, events.category, events.id, events.over_us)
-            .join(tables.event_alarms, links.alarm_id == alarms.id)
-            .join(tables.grid_events, links.event_id == events.id)
-            .where(events.state.in_(OPEN_STATES))
-            .order_by(events.id)
-        )
-        for row in self._in(query, alarms.sensor_id, sensor_ids):
-            found.bind(row["sensor_id"], Category(row["category"]), row["id"], row["over_us"])
+    def _bind_sensors(self, found: OpenEvents, sensors: Mapping[str, Sensor]) -> set[str]:
+        """Bind these sensors to their own open events; those that have one which still takes their alarms."""
+        settled = set()
+        for row in self._of(questions.events_of_sensors(), sensors):
+            sensor_id, category, over_us = row["sensor_id"], Category(row["category"]), row["over_us"]
+            found.bind(sensor_id, category, row["id"], over_us)
+            if category is sensors[sensor_id].measures.category and alive(category, over_us, self.now_us):
+                settled.add(sensor_id)
+        return settled
 
     def load_open_tickets(self, sensor_ids: Collection[str]) -> Iterator[tuple[FaultTicket, int | None]]:
         """The open tickets of these sensors, with since when they are over."""
-        columns = tables.fault_tickets.c
-        rows = self._in(select(tables.fault_tickets).where(columns.closed_us.is_(None)), columns.sensor_id, sensor_ids)
+        rows = self._of(questions.open_tickets(), sensor_ids)
         lines = self._lines(tables.ticket_line, "ticket_id", [row["id"] for row in rows])
         return ((ticket_of(row, lines[row["id"]]), row["over_us"]) for row in rows)
 
     def load_standing_of_events(self, ids: Collection[int]) -> Iterator[tuple[int, Alarm]]:
         """(event id, alarm) of the uncleared alarms of these events, as kept before this call."""
-        return self._load_standing(tables.event_alarms.c.event_id, tables.event_alarms.c.alarm_id, ids)
+        return self._standing(tables.event_alarms, "event_id", ids)
 
     def load_standing_of_tickets(self, ids: Collection[int]) -> Iterator[tuple[int, Alarm]]:
         """(ticket id, alarm) of the uncleared alarms of these tickets, as kept before this call."""
-        return self._load_standing(tables.ticket_alarms.c.ticket_id, tables.ticket_alarms.c.alarm_id, ids)
+        return self._standing(tables.ticket_alarms, "ticket_id", ids)
 
-    def _load_standing(self, owner: Any, alarm_id: Any, ids: Collection[int]) -> Iterator[tuple[int, Alarm]]:
-        alarms = tables.alarms.c
-        query = (
-            select(owner.label("case_id"), tables.alarms)
-            .join(tables.alarms, alarm_id == alarms.id)
-            .where(alarms.cleared_us.is_(None))
-        )
-        return ((row["case_id"], alarm_of(row)) for row in self._in(query, owner, ids))
+    def _standing(self, links: Table, owner: str, ids: Collection[int]) -> Iterator[tuple[int, Alarm]]:
+        return ((row["case_id"], alarm_of(row)) for row in self._of(questions.standing_alarms(links, owner), ids))
 
-    def _in(self, query: Select[Any], column: Any, values: Collection[Any]) -> list[Row]:
+    def _of(self, query: Select[Any], values: Collection[Any]) -> list[Row]:
         rows: list[Row] = []
         for some in chunks(sorted(values)):
-            rows.extend(self.transaction.rows(query.where(column.in_(some))))
+            rows.extend(self.transaction.rows(query, {"values": some}))
         return rows
 
-    def _lines(self, table: Any, owner: str, ids: Collection[int]) -> dict[int, list[Row]]:
+    def _lines(self, table: Table, owner: str, ids: Collection[int]) -> dict[int, list[Row]]:
         lines: dict[int, list[Row]] = {case: [] for case in ids}
-        for row in self._in(select(table).order_by(table.c.position), table.c[owner], ids):
+        for row in self._of(questions.lines(table, owner), ids):
             lines[row[owner]].append(row)
         return lines
 
@@ -284,15 +273,3 @@ def open_event(row: Row) -> OpenEvent:
 def spot_of(sensor: Sensor) -> Spot:
     """Where a sensor's alarm comes from."""
     return Spot(sensor.measures.category, sensor.device, sensor.place.zh, sensor.lon, sensor.lat)
-
-
-def _box(category: Category, sensors: Sequence[Sensor]) -> Any:
-    reach = REACH[category]
-    radius_m = reach.radius_m * (GROWTH if reach.bond is Bond.NEAR else 1)
-    boxes = [box_around(sensor.lon, sensor.lat, radius_m) for sensor in sensors]
-    columns = tables.grid_events.c
-    return and_(
-        columns.category == category.value,
-        columns.lat.between(min(box[1] for box in boxes), max(box[3] for box in boxes)),
-        columns.lon.between(min(box[0] for box in boxes), max(box[2] for box in boxes)),
-    )
