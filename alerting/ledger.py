@@ -20,6 +20,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from alerting import tables
+from alerting.feed import FeedEntry, feed_entries
 from alerting.model import Alarm, EventState, FaultTicket, GridEvent, Subject, TicketState, TrailEntry
 from alerting.rows import Row, alarm_of, event_of, ticket_of, trail_of
 from alerting.transaction import Transaction, chunks
@@ -293,6 +294,11 @@ class Ledger:
             query = query.where(or_(own, and_(columns.subject == Subject.ALARM.value, columns.subject_id.in_(alarms))))
         with self.read() as connection:
             return [trail_of(row) for row in connection.execute(query).mappings()]
+
+    def feed(self, *, after: int = 0, limit: int = 100) -> list[FeedEntry]:
+        """Trail entries with id > after, oldest first, each with its event or ticket (without the alarms)."""
+        with self.read() as connection:
+            return feed_entries(connection, after, limit)
 
     def last_trail_id(self) -> int:
         """Id of the newest trail entry, 0 where there is none."""

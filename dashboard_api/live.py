@@ -4,14 +4,14 @@ Nothing is buffered per reader: each holds only the id it has reached and reads 
 stops reading costs one socket buffer and is cut off after ``SEND_TIMEOUT_S``.
 """
 
+import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import AsyncIterator
 from threading import Lock
 
-import anyio
 from anyio import to_thread
-from sse_starlette import EventSourceResponse, ServerSentEvent
+from sse_starlette import EventSourceResponse
 from sse_starlette.sse import SendTimeoutError
 from starlette.types import Receive, Scope, Send
 
@@ -20,37 +20,64 @@ from config.clock import isoformat
 from dashboard_api import views
 from dashboard_api.auth import account_of
 from dashboard_api.ports import Ports
-from dashboard_api.schemas.cases import Heartbeat, LiveMessage
+from dashboard_api.schemas.cases import Heartbeat
 
 HEARTBEAT_S = 15.0
 SEND_TIMEOUT_S = 20.0
 RECONNECT_MS = 2000
 BATCH = 100
+GATHER_S = 0.025
+"""Entries that follow one another more quickly are read together: a look costs about as much as ten entries."""
+
 REMEMBERED = 1000
 TRUSTED_US = 5_000_000
 """A session that was found to last is not asked for again so soon; signing out on this page ends a stream at once."""
+
+Message = tuple[int, bytes]
+"""An entry of the trail: its id, and what the stream says of it."""
 
 _log = logging.getLogger(__name__)
 
 
 class Reader:
-    """One open stream: whose session it hangs on, and how it is told to stop."""
+    """One open stream: whose session it hangs on, and how it is woken and told to stop."""
 
     def __init__(self, token: str) -> None:
         self.token = token
         self.checked_us = 0
-        self.stop = anyio.Event()
+        self.stopped = False
+        self.woken = asyncio.Event()
+
+    def stop(self) -> None:
+        """End the stream."""
+        self.stopped = True
+        self.woken.set()
+
+    async def rest(self, seconds: float) -> bool:
+        """Wait until there is something to do, for so long at most; whether there is."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self.woken.wait()
+        except TimeoutError:
+            return False
+        return True
 
 
 class LiveFeed:
-    """All open streams of one app, and the messages they have in common."""
+    """All open streams of one app, and the messages they have in common.
+
+    One task listens to the bell for all of them. The first entry after a quiet time is read at once; what comes within
+    GATHER_S of it is read together. A look at the ledger and the writing of a message are shared by all who want it.
+    """
 
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
         self._readers: set[Reader] = set()
-        self._messages: OrderedDict[int, tuple[str, str]] = OrderedDict()
+        self._watching: asyncio.Task[None] | None = None
+        self._newest = 0
+        self._messages: OrderedDict[int, bytes] = OrderedDict()
+        self._looks: dict[int, asyncio.Task[list[Message]]] = {}
         self._lock = Lock()
-        self._reading = Lock()
         self._stopped = False
         self.cut_off = 0
 
@@ -67,45 +94,64 @@ class LiveFeed:
         """End every stream, and every later one at once: the server goes down."""
         self._stopped = True
         for reader in self._readers:
-            reader.stop.set()
+            reader.stop()
 
     def end_session(self, token: str) -> None:
         """End the streams of a session that was signed out."""
         for reader in self._readers:
             if reader.token == token:
-                reader.stop.set()
+                reader.stop()
 
-    async def stream(self, token: str, after: int | None) -> AsyncIterator[ServerSentEvent]:
+    async def stream(self, token: str, after: int | None) -> AsyncIterator[bytes]:
         """Messages after an id (from now on, where None) until the session ends or the server stops."""
         reader = Reader(token)
-        self._readers.add(reader)
-        if self._stopped:
-            reader.stop.set()
+        self._enter(reader)
         try:
             newest = await to_thread.run_sync(self._ports.cases.last_trail_id)
             # An id from another ledger would wait for ever: take it for "now".
             reached = newest if after is None or after > newest else after
             yield self._heartbeat(newest)
-            look = True  # at the ledger itself, and not only at what is remembered
-            while not reader.stop.is_set():
+            look = True  # at the ledger itself, whatever the bell says
+            while not reader.stopped:
+                reader.woken.clear()
                 messages = self._known(reached)
-                if look and not messages:
-                    messages = await to_thread.run_sync(self.messages, reached)
+                if not messages and (look or self._newest > reached):
+                    messages = await self._look(reached)
                 if not await self._still_signed_in(reader):
                     return
-                for number, action, data in messages:
-                    if reader.stop.is_set():
-                        return
-                    yield ServerSentEvent(data, event=action, id=str(number))
-                    reached = number
-                look = len(messages) == BATCH
-                if not messages:
-                    newest = await self._until_news(reader, reached)
-                    look = True
-                    if newest <= reached and not reader.stop.is_set():
-                        yield self._heartbeat(newest)
+                if messages and not reader.stopped:
+                    yield b"".join(message for _, message in messages)
+                    reached, _ = messages[-1]
+                    look = len(messages) == BATCH
+                elif not reader.stopped:
+                    look = not await reader.rest(HEARTBEAT_S)
+                    if look:
+                        yield self._heartbeat(max(self._newest, reached))
         finally:
-            self._readers.discard(reader)
+            self._leave(reader)
+
+    def _enter(self, reader: Reader) -> None:
+        self._readers.add(reader)
+        if self._stopped:
+            reader.stop()
+        if self._watching is None:
+            self._watching = asyncio.create_task(self._watch(), name="live feed")
+
+    def _leave(self, reader: Reader) -> None:
+        self._readers.discard(reader)
+        if not self._readers and self._watching is not None:
+            self._watching.cancel()
+            self._watching = None
+
+    async def _watch(self) -> None:
+        """Wake the readers when the trail has grown, not more often than every GATHER_S."""
+        while True:
+            newest = await self._ports.bell.wait(self._newest, HEARTBEAT_S)
+            if newest > self._newest:
+                self._newest = newest
+                for reader in self._readers:
+                    reader.woken.set()
+                await asyncio.sleep(GATHER_S)
 
     async def _still_signed_in(self, reader: Reader) -> bool:
         now_us = self._ports.session_clock.now_us()
@@ -115,69 +161,55 @@ class LiveFeed:
             reader.checked_us = now_us
         return True
 
-    def _known(self, after: int) -> list[tuple[int, str, str]]:
-        """The next entries as far as they are remembered; ids have no gaps, so none is passed over."""
+    def _known(self, after: int) -> list[Message]:
+        """The next messages as far as they are remembered; ids have no gaps, so none is passed over."""
         found = []
         with self._lock:
             for number in range(after + 1, after + 1 + BATCH):
                 if number not in self._messages:
                     break
-                found.append((number, *self._messages[number]))
+                found.append((number, self._messages[number]))
         return found
 
-    def messages(self, after: int) -> list[tuple[int, str, str]]:
-        """(id, action, JSON) of the next entries of the trail. Blocks. Readers share the work of writing them."""
-        with self._reading:  # a hundred readers wake at once: the first one reads, the others find it done
-            if found := self._known(after):
-                return found
-            cases: dict[tuple[Subject, int], GridEvent | FaultTicket | None] = {}
-            for entry in self._ports.cases.trail(after=after, limit=BATCH):
-                with self._lock:
-                    kept = self._messages.get(entry.id)
-                if kept is None:
-                    kept = entry.action.value, self._write(entry, cases)
-                    with self._lock:
-                        self._messages[entry.id] = kept
-                        while len(self._messages) > REMEMBERED:
-                            self._messages.popitem(last=False)
-                found.append((entry.id, *kept))
+    async def _look(self, after: int) -> list[Message]:
+        """The next messages, from the ledger. Who wants the same meanwhile, gets the same."""
+        look = self._looks.get(after)
+        if look is None:
+            look = asyncio.create_task(to_thread.run_sync(self.messages, after), name="look at the ledger")
+            self._looks[after] = look
+            look.add_done_callback(lambda _: self._looks.pop(after))
+        return await asyncio.shield(look)  # a reader who leaves takes it from nobody
+
+    def messages(self, after: int) -> list[Message]:
+        """The next entries of the trail as messages of the stream. Blocks."""
+        entries = self._ports.cases.feed(after=after, limit=BATCH)
+        written: dict[tuple[Subject, int], str] = {}
+        found = [(entry.id, self._write(entry, case, written)) for entry, case in entries]
+        with self._lock:
+            self._messages.update(found)
+            while len(self._messages) > REMEMBERED:
+                self._messages.popitem(last=False)
         return found
 
-    def _write(self, entry: TrailEntry, known: dict[tuple[Subject, int], GridEvent | FaultTicket | None]) -> str:
-        city, cases = self._ports.city, self._ports.cases
+    def _write(
+        self, entry: TrailEntry, case: GridEvent | FaultTicket | None, written: dict[tuple[Subject, int], str]
+    ) -> bytes:
+        """A LiveMessage in the stream's form. written: the cases that other entries were about, as JSON."""
         key = (entry.subject, entry.subject_id)
-        if key not in known:
-            match entry.subject:
-                case Subject.EVENT:
-                    known[key] = cases.event(entry.subject_id)
-                case Subject.TICKET:
-                    known[key] = cases.ticket(entry.subject_id)
-                case Subject.ALARM | Subject.ACCOUNT:
-                    known[key] = None
-        case = known[key]
-        return LiveMessage(
-            entry=views.trail_entry(entry),
-            event=views.event(city, case) if isinstance(case, GridEvent) else None,
-            ticket=views.ticket(city, case) if isinstance(case, FaultTicket) else None,
-        ).model_dump_json()
+        if key not in written:
+            match case:
+                case GridEvent():
+                    written[key] = f'"event":{views.event(self._ports.city, case).model_dump_json()},"ticket":null'
+                case FaultTicket():
+                    written[key] = f'"event":null,"ticket":{views.ticket(self._ports.city, case).model_dump_json()}'
+                case None:
+                    written[key] = '"event":null,"ticket":null'
+        data = f'{{"entry":{views.trail_entry(entry).model_dump_json()},{written[key]}}}'
+        return f"id: {entry.id}\nevent: {entry.action}\ndata: {data}\n\n".encode()
 
-    def _heartbeat(self, newest: int) -> ServerSentEvent:
-        beat = Heartbeat(now=isoformat(self._ports.clock.now_us()), newest=newest)
-        return ServerSentEvent(beat.model_dump_json(), event="heartbeat", retry=RECONNECT_MS)
-
-    async def _until_news(self, reader: Reader, reached: int) -> int:
-        """The newest trail id, at the latest after the heartbeat's time; at once when the reader is to stop."""
-        newest = reached
-        async with anyio.create_task_group() as group:
-
-            async def stop() -> None:
-                await reader.stop.wait()
-                group.cancel_scope.cancel()
-
-            group.start_soon(stop)
-            newest = await self._ports.bell.wait(reached, HEARTBEAT_S)
-            group.cancel_scope.cancel()
-        return newest
+    def _heartbeat(self, newest: int) -> bytes:
+        beat = Heartbeat(now=isoformat(self._ports.clock.now_us()), newest=newest).model_dump_json()
+        return f"event: heartbeat\ndata: {beat}\nretry: {RECONNECT_MS}\n\n".encode()
 
 
 class LiveResponse(EventSourceResponse):

@@ -62,6 +62,10 @@ class Cases(Protocol):
         """Trail entries with id > after, oldest first; with event_id, those about that event and its alarms."""
         ...
 
+    def feed(self, *, after: int = 0, limit: int = 100) -> list[tuple[TrailEntry, GridEvent | FaultTicket | None]]:
+        """Trail entries with id > after, oldest first, each with its event or ticket (without the alarms)."""
+        ...
+
     def last_trail_id(self) -> int:
         """Id of the newest trail entry, 0 where there is none."""
         ...

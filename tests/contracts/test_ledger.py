@@ -53,6 +53,17 @@ def full(pipeline: Pipeline, ledger: Ledger, commands: Commands) -> Ledger:
     return ledger
 
 
+def test_the_feed_is_the_trail_with_every_case_as_it_stands(full: Ledger) -> None:
+    found = full.feed(limit=1000)
+    assert [entry for entry, _ in found] == full.trail(limit=1000)
+    events, tickets = {one.id: one for one in full.events()}, {one.id: one for one in full.tickets()}
+    cases = {Subject.EVENT: events, Subject.TICKET: tickets}
+    assert [case for _, case in found] == [cases.get(entry.subject, {}).get(entry.subject_id) for entry, _ in found]
+    assert {type(case).__name__ for _, case in found} == {"GridEvent", "FaultTicket", "NoneType"}
+    assert full.feed(after=4, limit=3) == found[4:7]
+    assert full.feed(after=10**6) == []
+
+
 def test_events_come_newest_first_and_page_backwards(full: Ledger) -> None:
     assert [event.id for event in full.events()] == [3, 2, 1]
     assert [event.id for event in full.events(limit=2)] == [3, 2]

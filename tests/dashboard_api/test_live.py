@@ -11,10 +11,13 @@ import pytest
 import pytest_asyncio
 from fastapi import FastAPI
 
-from alerting.model import Action, TrailEntry
+from alerting.feed import FeedEntry
+from alerting.model import Action, GridEvent, Subject
+from config.city import City
 from config.errors import ConfigurationError
 from config.settings import DashboardSettings
-from dashboard_api import live, server
+from dashboard_api import live, server, views
+from dashboard_api.schemas.cases import EventOut, LiveMessage
 from dashboard_api.server import serve
 from tests.support.dashboard import ACCOUNT, PASSWORD, Desk
 
@@ -105,33 +108,91 @@ async def test_more_than_one_batch_arrives_in_order_and_without_loss(listener: h
 
 
 async def test_many_listeners_cost_one_look_at_the_ledger(
-    listener: httpx.AsyncClient, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    listener: httpx.AsyncClient, app: FastAPI, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks: list[int] = []
-    trail = desk.ledger.trail
+    feed = desk.ledger.feed
 
-    def counted(*, after: int = 0, limit: int = 500, event_id: int | None = None) -> list[TrailEntry]:
+    def counted(*, after: int = 0, limit: int = 100) -> list[FeedEntry]:
         looks.append(after)
-        return trail(after=after, limit=limit, event_id=event_id)
+        return feed(after=after, limit=limit)
 
     async with AsyncExitStack() as feeds:
         streams = [await feeds.enter_async_context(listening(listener)) for _ in range(20)]
         for stream in streams:
             await take(stream, 1)
-        await quiet(desk)
-        monkeypatch.setattr(desk.ledger, "trail", counted)
+        await quiet(app, 20)
+        monkeypatch.setattr(desk.ledger, "feed", counted)
         desk.alarm(desk.sensor("ch4"), 31.2)
         found = [[message["event"] for message in await take(stream, 2)] for stream in streams]
     assert found == [["alarm_raised", "event_opened"]] * 20
-    assert len(looks) < 10
+    assert len(looks) == 1
 
 
-async def quiet(desk: Desk) -> None:
-    """Wait until every listener has looked at the ledger and waits for the bell."""
-    grown = desk.bell._grown
+async def quiet(app: FastAPI, readers: int) -> None:
+    """Wait until so many listeners have looked at the ledger and wait for the bell."""
     async with asyncio.timeout(PATIENCE_S):
-        while len(grown._waiters) < 20:  # noqa: ASYNC110 - nobody tells when it becomes true
+        while sum(bool(reader.woken._waiters) for reader in app.state.live._readers) < readers:  # noqa: ASYNC110 - nobody tells when it becomes true
             await asyncio.sleep(0.01)
+
+
+async def test_what_comes_quickly_is_read_together_and_each_case_is_written_once(
+    listener: httpx.AsyncClient, app: FastAPI, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "GATHER_S", 0.2)
+    written: list[int] = []
+    event_view = views.event
+
+    def counted(city: City, one: GridEvent) -> EventOut:
+        written.append(one.id)
+        return event_view(city, one)
+
+    monkeypatch.setattr(views, "event", counted)
+    async with listening(listener) as stream:
+        await take(stream, 1)
+        await quiet(app, 1)
+        event = desk.alarm(desk.sensor("ch4"), 31.2)
+        await take(stream, 2)
+        written.clear()
+        for number in range(5):
+            desk.ports.commands.note(event.id, f"note {number}", actor=ACCOUNT, now_us=desk.clock.now_us())
+        found = await take(stream, 5)
+    assert [message["data"]["entry"]["detail"]["text"] for message in found] == [f"note {n}" for n in range(5)]
+    assert written == [event.id]
+
+
+async def test_the_data_of_a_message_is_the_message_that_the_description_promises(
+    listener: httpx.AsyncClient, desk: Desk
+) -> None:
+    left_at = desk.ledger.last_trail_id()
+    event, ticket = desk.alarm(desk.sensor("ch4"), 31.2), desk.fault(desk.sensor("temperature"))
+    expected: dict[Subject, dict[str, Any]] = {
+        Subject.EVENT: {"event": views.event(desk.city, event).model_dump(mode="json"), "ticket": None},
+        Subject.TICKET: {"event": None, "ticket": views.ticket(desk.city, ticket).model_dump(mode="json")},
+        Subject.ALARM: {"event": None, "ticket": None},
+    }
+    entries = desk.ledger.trail(after=left_at)
+    async with listening(listener, params={"after": left_at}) as stream:
+        [_, *found] = await take(stream, 1 + len(entries))
+    for entry, message in zip(entries, found, strict=True):
+        assert LiveMessage.model_validate(message["data"])
+        told = {"entry": views.trail_entry(entry).model_dump(mode="json"), **expected[entry.subject]}
+        assert message["data"] == told
+
+
+async def test_a_listener_that_leaves_takes_the_look_from_nobody_and_the_last_one_ends_the_watch(
+    listener: httpx.AsyncClient, app: FastAPI, desk: Desk
+) -> None:
+    async with listening(listener) as stream:
+        async with listening(listener) as other:
+            await take(other, 1)
+        await take(stream, 1)
+        desk.alarm(desk.sensor("ch4"), 31.2)
+        assert len(await take(stream, 2)) == 2
+    async with asyncio.timeout(PATIENCE_S):
+        while app.state.live.readers:  # noqa: ASYNC110 - nobody tells when it becomes true
+            await asyncio.sleep(0.01)
+    assert "live feed" not in {task.get_name() for task in asyncio.all_tasks() if not task.cancelling()}
 
 
 async def test_a_session_that_another_process_ends_does_not_outlive_the_trust_in_it(
