@@ -30,6 +30,9 @@ LONGEST_PAUSE_S = 30.0
 STEADY_S = 60.0
 """A child that served for so long has settled: if it ends then, it is started again at once."""
 
+SERVING_S = 60.0
+"""For so long a child is waited for, while it goes on failing in a way that may pass."""
+
 RECENT_S = 60.0
 """For so long after a child was started anew, health says so."""
 
@@ -57,6 +60,7 @@ class Child:
         self._settled = asyncio.Event()
         self._served_since_s: float | None = None
         self._why: str | None = None
+        self._late: str | None = None
         self._hopeless: ConfigurationError | None = None
 
     @property
@@ -67,18 +71,31 @@ class Child:
     @property
     def trouble(self) -> str | None:
         """What ails it, in English: it does not serve, or did not until a minute ago; None where nothing does."""
-        if self._why is None:
+        why = self._why or self._late
+        if why is None:
             return None  # its first start goes on, or it serves since
         if self._served_since_s is None:
-            return f"it does not serve: {self._why}"
+            return f"it does not serve: {why}"
+        if self._why is None:
+            return None  # it came late, at its first start
         recently = self._clock.monotonic() - self._served_since_s < RECENT_S
         return f"it was started again: {self._why}" if recently else None
 
-    async def serving(self) -> None:
-        """Wait until it serves. Raises ConfigurationError where that cannot be until a person mends something."""
-        await self._settled.wait()
+    async def serving(self, patience_s: float = SERVING_S) -> bool:
+        """Wait until it serves, for so long at most: whether it does; if not, it is tried on and ``trouble`` says why.
+
+        Raises ConfigurationError where it cannot serve until a person mends something.
+        """
+        try:
+            async with asyncio.timeout(patience_s):
+                await self._settled.wait()
+        except TimeoutError:
+            self._late = f"it has not begun within {patience_s:g} s"
+            log.warning("a process does not serve; we go on without it", process=self.name, why=self._why or self._late)
+            return False
         if self._hopeless is not None:
             raise self._hopeless
+        return True
 
     async def keep(self) -> None:
         """Start it, and again whenever it ends, until cancelled; then it ends in order."""
