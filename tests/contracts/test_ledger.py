@@ -1,6 +1,7 @@
 """What the dashboard's ports promise, held against the real ledger, commands, accounts and bell."""
 
 import sqlite3
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -57,7 +58,7 @@ def test_the_feed_is_the_trail_with_every_case_as_it_stands(full: Ledger) -> Non
     found = full.feed(limit=1000)
     assert [entry for entry, _ in found] == full.trail(limit=1000)
     events, tickets = {one.id: one for one in full.events()}, {one.id: one for one in full.tickets()}
-    cases = {Subject.EVENT: events, Subject.TICKET: tickets}
+    cases: dict[Subject, Mapping[int, object]] = {Subject.EVENT: events, Subject.TICKET: tickets}
     assert [case for _, case in found] == [cases.get(entry.subject, {}).get(entry.subject_id) for entry, _ in found]
     assert {type(case).__name__ for _, case in found} == {"GridEvent", "FaultTicket", "NoneType"}
     assert full.feed(after=4, limit=3) == found[4:7]
