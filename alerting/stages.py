@@ -304,7 +304,7 @@ def _weigh_event(work: Work, file: EventFile) -> None:
         work.transaction.change(tables.grid_events, event.id, severity=int(after.severity), over_us=over_us)
     _write_event_trail(work, file, before, after)
     if told is not Tell.NOT:
-        file.event = event if before is None else pass_on(work, event)
+        file.event = event if before is None else pass_on(work, work.with_line(event))
         tell_of(work, _CAUSES[told], file.event, sorted(moves, key=partial(_speaks_first, work)))
 
 

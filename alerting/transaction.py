@@ -28,6 +28,8 @@ _AFTER_CASES = (
     tables.trail,
 )
 
+_NUMBERED = (tables.alarms, tables.grid_events, tables.fault_tickets, tables.notifications, tables.trail)
+
 
 def chunks(values: Sequence[T], size: int = CHUNK) -> Iterable[Sequence[T]]:
     """Slices of at most ``size`` values."""
@@ -38,7 +40,12 @@ def chunks(values: Sequence[T], size: int = CHUNK) -> Iterable[Sequence[T]]:
 
 
 @cache
-def _newest(table: Table) -> Select[Any]:
+def _newest() -> Select[Any]:
+    return select(*(select(func.max(table.c.id)).scalar_subquery() for table in _NUMBERED))
+
+
+@cache
+def _newest_of(table: Table) -> Select[Any]:
     return select(func.max(table.c.id))
 
 
@@ -80,8 +87,11 @@ class Transaction:
     def next_id(self, table: Table) -> int:
         """The next id of a table."""
         if table not in self._next:
-            newest = self.connection.execute(_newest(table)).scalar_one()
-            self._next[table] = (newest or 0) + 1
+            if table in _NUMBERED:  # an alarm needs an id of each: asked for at once
+                newest = self.connection.execute(_newest()).one()
+                self._next.update(zip(_NUMBERED, ((one or 0) + 1 for one in newest), strict=True))
+            else:
+                self._next[table] = (self.connection.execute(_newest_of(table)).scalar_one() or 0) + 1
         given = self._next[table]
         self._next[table] = given + 1
         return given

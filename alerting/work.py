@@ -1,7 +1,8 @@
 """What one call of the pipeline works on: verdicts, what the ledger knows about their sensors, what is to be kept."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -12,7 +13,7 @@ from alerting.correlate import REACH, Bond, JoinReason, OpenEvent, OpenEvents, S
 from alerting.model import CENTRE, Alarm, FaultTicket, GridEvent
 from alerting.push import Cause
 from alerting.responsible import Duty
-from alerting.rows import Row, alarm_of, alarm_row, event_of, ticket_of
+from alerting.rows import Row, alarm_of, alarm_row, event_of, responsible_of, ticket_of
 from alerting.transaction import Transaction, chunks
 from config.city import City, Sensor
 from config.quantities import QUANTITIES
@@ -48,7 +49,10 @@ class Touched:
 
 @dataclass(slots=True)
 class EventFile:
-    """An open event at work. before: None where this call opens it. joined: new alarms of it, and why they joined."""
+    """An open event at work. before: None where this call opens it. joined: new alarms of it, and why they joined.
+
+    event: a kept one is without its line (``Work.with_line``).
+    """
 
     event: GridEvent
     over_us: int | None
@@ -110,15 +114,18 @@ class Work:
     def load_latest(self) -> None:
         """The latest alarm of every condition of the verdicts' sensors."""
         ids = self.city.columns.ids
-        for row in self._of(questions.latest_alarms(), {ids[verdict.sensor] for verdict in self.verdicts}):
+        for row in self._of(questions.latest_alarms, {ids[verdict.sensor] for verdict in self.verdicts}):
             alarm = alarm_of(row)
             self.latest[alarm.sensor_id, alarm.condition] = alarm
 
     def load_events(self, ids: Collection[int]) -> Iterator[tuple[GridEvent, int | None]]:
-        """Those of these events that are open, with since when they are over."""
-        rows = self._of(questions.open_events(), ids)
-        lines = self._lines(tables.event_line, "event_id", [row["id"] for row in rows])
-        return ((event_of(row, lines[row["id"]]), row["over_us"]) for row in rows)
+        """Those of these events that are open, with since when they are over; without their lines (``with_line``)."""
+        return ((event_of(row, ()), row["over_us"]) for row in self._of(questions.open_events, ids))
+
+    def with_line(self, event: GridEvent) -> GridEvent:
+        """An event with its people as kept: only where somebody is told are they read."""
+        line = self._lines(tables.event_line, "event_id", [event.id])[event.id]
+        return replace(event, line=tuple(responsible_of(row) for row in line))
 
     def load_open_events(self, alarms: Iterable[Alarm]) -> OpenEvents:
         """The open events that these alarms could belong to: what is open elsewhere in the city is not read."""
@@ -140,7 +147,7 @@ class Work:
 
     def _grow(self, found: OpenEvents, ids: Collection[int]) -> None:
         columns, rows = self.city.columns, self.city.sensor_index
-        for row in self._of(questions.sensors_of_events(), ids):
+        for row in self._of(questions.sensors_of_events, ids):
             index = rows.get(row["sensor_id"])
             if index is not None:
                 category = QUANTITIES[columns.quantity[index]].category
@@ -150,7 +157,7 @@ class Work:
     def _bind_sensors(self, found: OpenEvents, sensors: Mapping[str, Sensor]) -> set[str]:
         """Bind these sensors to their own open events; those that have one which still takes their alarms."""
         settled = set()
-        for row in self._of(questions.events_of_sensors(), sensors):
+        for row in self._of(questions.events_of_sensors, sensors):
             sensor_id, category, over_us = row["sensor_id"], Category(row["category"]), row["over_us"]
             found.bind(sensor_id, category, row["id"], over_us)
             if category is sensors[sensor_id].measures.category and alive(category, over_us, self.now_us):
@@ -159,7 +166,7 @@ class Work:
 
     def load_open_tickets(self, sensor_ids: Collection[str]) -> Iterator[tuple[FaultTicket, int | None]]:
         """The open tickets of these sensors, with since when they are over."""
-        rows = self._of(questions.open_tickets(), sensor_ids)
+        rows = self._of(questions.open_tickets, sensor_ids)
         lines = self._lines(tables.ticket_line, "ticket_id", [row["id"] for row in rows])
         return ((ticket_of(row, lines[row["id"]]), row["over_us"]) for row in rows)
 
@@ -172,17 +179,21 @@ class Work:
         return self._standing(tables.ticket_alarms, "ticket_id", ids)
 
     def _standing(self, links: Table, owner: str, ids: Collection[int]) -> Iterator[tuple[int, Alarm]]:
-        return ((row["case_id"], alarm_of(row)) for row in self._of(questions.standing_alarms(links, owner), ids))
+        return (
+            (row["case_id"], alarm_of(row)) for row in self._of(partial(questions.standing_alarms, links, owner), ids)
+        )
 
-    def _of(self, query: Select[Any], values: Collection[Any]) -> list[Row]:
+    def _of(self, query: Callable[..., Select[Any]], values: Collection[Any]) -> list[Row]:
+        if len(values) == 1:
+            return list(self.transaction.rows(query(one=True), {"values": next(iter(values))}))
         rows: list[Row] = []
         for some in chunks(sorted(values)):
-            rows.extend(self.transaction.rows(query, {"values": some}))
+            rows.extend(self.transaction.rows(query(one=False), {"values": some}))
         return rows
 
     def _lines(self, table: Table, owner: str, ids: Collection[int]) -> dict[int, list[Row]]:
         lines: dict[int, list[Row]] = {case: [] for case in ids}
-        for row in self._of(questions.lines(table, owner), ids):
+        for row in self._of(partial(questions.lines, table, owner), ids):
             lines[row[owner]].append(row)
         return lines
 

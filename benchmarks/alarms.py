@@ -45,7 +45,7 @@ LEFT_OVER = 500  # events made in one call when the ledger is filled
 def verdict(sensor: int, phase: Phase, at_us: int) -> Verdict:
     """A methane sensor over its second limit, or well again."""
     value = 60.0 if phase is Phase.RAISED else 2.0
-    params = {"value": value, "unit": "%LEL", "threshold": 50.0, "source": "GB/T 50493-2019"}
+    params: dict[str, str | float | int] = {"value": value, "unit": "%LEL", "threshold": 50.0, "source": "GB/T 50493-2019"}
     return Verdict(
         sensor=sensor,
         condition=Condition.HIGH,
