@@ -236,7 +236,9 @@ class IngestSettings(Section):
 class SpoolSettings(Section):
     """The journal on disk between what is acknowledged and what is stored."""
 
-    max_mb: int = Field(4096, ge=1, description="most megabytes on disk; beyond it nothing more is acknowledged")
+    max_mb: int = Field(
+        4096, ge=16, description="most megabytes on disk, for each lane; beyond it nothing more is acknowledged"
+    )
     segment_mb: int = Field(32, ge=1, le=1024, description="megabytes of one file")
 
 

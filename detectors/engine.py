@@ -367,9 +367,13 @@ class Engine:
 
         The sensors begin afresh, but for what was learned of what is usual for them: readings that are delivered
         again are judged again, whatever their time, and a condition that still holds is raised again. Other conditions
-        that stand on these sensors go on standing, as if adopted.
+        that stand on these sensors go on standing, as if adopted. Silence says nothing of values: it is only over.
         """
         lost = set(conditions)
+        for sensor in sorted(sensor for sensor, condition in lost if condition is Condition.SILENT):
+            self.own["silent"][sensor] = False
+            self._mark(sensor, Condition.SILENT, stands=False, fault=False)
+        lost = {(sensor, condition) for sensor, condition in lost if condition is not Condition.SILENT}
         sensors = {sensor for sensor, _ in lost}
         if not sensors:
             return

@@ -6,8 +6,12 @@ quantity became another one. Beside the tables of all owners (the engine's, and 
 sensor) stand notes: small numbers that are true at the same moment, such as positions in a spool.
 """
 
+import contextlib
 import os
-from collections.abc import Iterable, Iterator, Mapping
+import struct
+import tokenize
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -28,6 +32,12 @@ VERSION = 2
 Tables = Iterable[tuple[str, Columns]]
 """State by the name of its owner; every column has one row for every sensor of the city."""
 
+_DAMAGED = (
+    BadZipFile, ValueError, EOFError, KeyError, TypeError, OSError, NotImplementedError, SyntaxError, MemoryError,
+    OverflowError, struct.error, tokenize.TokenError, zlib.error,
+)  # fmt: skip
+"""What reading a file of which some bytes were changed was seen to raise."""
+
 _OWN = ("version", "ids", "quantities")  # what the file holds beside tables and notes
 
 
@@ -45,10 +55,15 @@ class Snapshot:
     def write(self, path: Path) -> None:
         """Write it to ``path``, replacing what was there in one step. May run in a worker thread. Raises OSError."""
         beside = path.with_name(path.name + ".part")
-        with beside.open("wb") as file:
-            np.savez(file, allow_pickle=False, **_labels(self.city), **self.arrays)
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            with beside.open("wb") as file:
+                np.savez(file, allow_pickle=False, **_labels(self.city), **self.arrays)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError:
+            with contextlib.suppress(OSError):  # half a snapshot only takes room that others need
+                beside.unlink()
+            raise
         beside.replace(path)
         folder = os.open(path.parent, os.O_RDONLY)
         try:
@@ -90,14 +105,7 @@ def restore(path: Path, city: City, tables: Tables) -> Mapping[str, int]:
     Raises FileNotFoundError where there is none, SnapshotError where it is damaged, of another version, or written
     with other tables (another bank of detectors); the tables are untouched then.
     """
-    try:
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            found = {name: file[name] for name in file.files}
-    except (BadZipFile, ValueError, EOFError, KeyError) as error:
-        raise SnapshotError(f"{path}: not a readable snapshot ({error})") from error
-    version = int(found.get("version", -1))
-    if version != VERSION:
-        raise SnapshotError(f"{path}: snapshot of version {version}, expected {VERSION}")
+    found = _read(path)
     wanted = {f"{owner}/{name}": column for owner, columns in tables for name, column in columns.items()}
     notes = {name.removeprefix("note:"): int(found.pop(name)) for name in list(found) if name.startswith("note:")}
     if (held := set(found) - set(_OWN)) != set(wanted):
@@ -114,6 +122,25 @@ def restore(path: Path, city: City, tables: Tables) -> Mapping[str, int]:
             width = min(column.shape[1], found[name].shape[1])
             column[here, :width] = found[name][there, :width]
     return notes
+
+
+def notes_of(path: Path) -> Mapping[str, int]:
+    """The notes that stand in ``path``, without the tables. Raises like ``restore``."""
+    found = _read(path, lambda name: name.startswith("note:") or name == "version")
+    return {name.removeprefix("note:"): int(note) for name, note in found.items() if name.startswith("note:")}
+
+
+def _read(path: Path, wanted: Callable[[str], bool] = lambda _: True) -> dict[str, npt.NDArray[Any]]:
+    with path.open("rb") as opened:
+        try:
+            with np.load(opened, allow_pickle=False) as file:
+                found = {name: file[name] for name in file.files if wanted(name)}
+            version = int(found.get("version", np.array(-1)))
+        except _DAMAGED as error:
+            raise SnapshotError(f"{path}: not a readable snapshot ({error!r})") from error
+    if version != VERSION:
+        raise SnapshotError(f"{path}: snapshot of version {version}, expected {VERSION}")
+    return found
 
 
 def _labels(city: City) -> Mapping[str, npt.NDArray[np.bytes_]]:

@@ -28,7 +28,7 @@ from gridwhistle.desk import Desk, StoredReadings
 from gridwhistle.lane import Lane, read_position
 from gridwhistle.latest import Latest, SharedClock
 from gridwhistle.line import Line
-from gridwhistle.memory import Memory, clock_of
+from gridwhistle.memory import Memory, clock_of, noted
 from gridwhistle.page_process import DeskAddress, PageProcess, kept_sensors, ledger_url, page_process
 from gridwhistle.parts import mine, settings_of
 from ingest.deadletter import DeadLetter
@@ -38,6 +38,7 @@ from ingest.model import Bools
 from ingest.receiver import ReceiverState
 from ingest.receivers import open_receiver
 from ingest.spool import Spool
+from ingest.spool_folder import FolderLock
 from ingest.store import Store
 from ingest.stores import open_store
 
@@ -103,7 +104,7 @@ class _Ground:
 
 
 async def _ground(settings: Settings, house: AsyncExitStack) -> _Ground:
-    own(settings.data_dir)
+    house.callback(own(settings.data_dir).release)
     city = await asyncio.to_thread(load_city, settings.city, today=today(), kept_in=kept_sensors(settings))
     mask_people(city.workers.values())
     house.callback(gc.unfreeze)
@@ -136,6 +137,17 @@ def streams(settings: Settings, *, published_clock: bool) -> Mapping[str, Sequen
     return {name: served for name, served in lanes.items() if served}
 
 
+def lanes_of(settings: Settings, *, published_clock: bool) -> Mapping[str, Sequence[Subscription]]:
+    """The lanes to open: those of the settings, and those of earlier ones that left something behind.
+
+    A lane without subscriptions brings what waits in its spool into the store, and takes its session's subscriptions
+    back from the broker, which would keep messages for it for ever.
+    """
+    served = streams(settings, published_clock=published_clock)
+    left = [name for name in ("urgent", "bulk") if name not in served and (settings.data_dir / "spool" / name).exists()]
+    return {**served, **dict.fromkeys(left, ())}
+
+
 def _lane(
     settings: Settings,
     ground: _Ground,
@@ -152,7 +164,7 @@ def _lane(
         ground.city,
         max_bytes=settings.spool.max_mb * MEGABYTE,
         segment_bytes=settings.spool.segment_mb * MEGABYTE,
-        at_least=max(ground.ledger.judged(known_as), read_position(stored_path)),
+        at_least=max(ground.ledger.judged(known_as), read_position(stored_path), noted(settings.data_dir, known_as)),
     )
     house.callback(spool.close)
     receiver = open_receiver(
@@ -177,7 +189,7 @@ async def _line(settings: Settings, ground: _Ground, house: AsyncExitStack, shar
     liveness = Liveness(city, settings.ingest, clock.now_us(), mine=sensors)
     lanes = [
         await asyncio.to_thread(_lane, settings, ground, name, served, house, share=share)
-        for name, served in streams(settings, published_clock=published).items()
+        for name, served in lanes_of(settings, published_clock=published).items()
     ]
     line = Line(
         city=city,
@@ -197,9 +209,12 @@ async def _line(settings: Settings, ground: _Ground, house: AsyncExitStack, shar
         settings.data_dir, city, clock, engine, intake, liveness, lanes, published_clock=published, mine=sensors
     )
     last_us = await asyncio.to_thread(memory.resume, ground.ledger, ground.pipeline, ground.latest)
+    line.judged_us = last_us
     if isinstance(clock, FollowingClock):
         clock.advance(last_us)
-    house.callback(lambda: memory.close() if line.whole else None)
+        liveness.link(False, clock.now_us())  # it was made at the time that was remembered of the clock
+        liveness.link(True, clock.now_us())
+    house.callback(memory.close, line)
     return line, memory
 
 
@@ -272,14 +287,20 @@ async def _core(
 
 
 @asynccontextmanager
-async def part_of_city(settings: Settings, part: Part) -> AsyncIterator[Line]:
+async def part_of_city(settings: Settings, part: Part, city_version: str) -> AsyncIterator[Line]:
     """Run one part of the city, without page and outbox, beside others on the same ledger. Raises like ``daemon``.
 
-    settings: those of the whole city.
+    settings: those of the whole city. city_version: with which the others run; another is a
+    ConfigurationError.
     """
     async with AsyncExitStack() as house:
         own_settings = settings_of(part, settings)
         ground = await _ground(own_settings, house)
+        if ground.city.version != city_version:
+            raise ConfigurationError(
+                f"{settings.city}: found version {ground.city.version} of the city, expected {city_version}, with"
+                " which the other processes run; its files were changed meanwhile: restart the daemon"
+            )
         share = Share(part.name, mine(part, settings.parts, ground.city))
         yield await _core(own_settings, ground, house, Beside(), share)
 
@@ -317,8 +338,11 @@ def _connected(line: Line) -> bool:
     return all(lane.receiver.state is ReceiverState.CONNECTED for lane in line.lanes)
 
 
-def own(data_dir: Path) -> None:
-    """Make the folder for everything we write. Raises ConfigurationError where that cannot be."""
+def own(data_dir: Path) -> FolderLock:
+    """Make the folder for everything we write, and keep other daemons out of it.
+
+    Raises ConfigurationError where it cannot be written to, or another daemon has it.
+    """
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
         probe = data_dir / ".writable"
@@ -326,6 +350,7 @@ def own(data_dir: Path) -> None:
         probe.unlink()
     except OSError as error:
         raise ConfigurationError(f"data_dir: found {data_dir} ({error}); expected a folder we may write to") from error
+    return FolderLock(data_dir, "data_dir")
 
 
 def _broker_state(line: Line) -> str:

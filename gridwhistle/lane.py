@@ -40,6 +40,7 @@ class Lane:
     """One stream. stored: records of its spool below this position are in the store; ``stored_path`` keeps it.
 
     waiting: readings that are on disk and not in the store. connects: the connection that the last batch came over.
+    heard_us: wall time of the last batch, None where there never was one.
     Making a lane reads what the last run left unstored, once, to count it. Raises RetryableError where the spool cannot
     be read.
     """
@@ -51,6 +52,7 @@ class Lane:
     stored: int = field(default=0, init=False)
     waiting: int = field(default=0, init=False)
     connects: int = field(default=0, init=False)
+    heard_us: int | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         """Find out how far the store came."""
@@ -117,7 +119,7 @@ class Lane:
         for record in self.spool.records(self.stored, until):
             batches.append(record.admission.batch)
             lost += (one for one in record.admission.refused if one.reason is RefusalReason.UNKNOWN_SENSOR)
-            taken += len(batches[-1])
+            taken += len(batches[-1]) + len(record.admission.refused)
             if taken >= rows:
                 behind = record.position + 1
                 break

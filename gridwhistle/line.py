@@ -22,11 +22,15 @@ from gridwhistle.latest import Latest
 from ingest.intake import Intake
 from ingest.liveness import Liveness
 from ingest.model import Admission, Messages, ReadingBatch, Refusal, RefusalReason
+from ingest.spool import SpoolFullError
 from ingest.store import Store, StoreRefusedError
 
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
+
+HEADS_BYTES = 65_536
+"""More than the heads of the records that one batch becomes; a reading's columns take less than its payload did."""
 
 STORE_ROWS = 100_000
 """Most readings handed to the store in one write."""
@@ -174,7 +178,6 @@ class Line:
     store_trouble: str | None = field(default=None, init=False)
     ledger_trouble: str | None = field(default=None, init=False)
     dead_letter_trouble: str | None = field(default=None, init=False)
-    spool_trouble: str | None = field(default=None, init=False)
     memory_trouble: str | None = field(default=None, init=False)
     judged_us: int = field(default=0, init=False)
     counters: dict[str, int] = field(default_factory=dict, init=False)
@@ -187,7 +190,9 @@ class Line:
         self._desk = ThreadPoolExecutor(1, thread_name_prefix="alerting")
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="spool")
         self._ticked = False
+        self._spool_troubles: dict[str, str] = {}  # by lane
         self._whole = True
+        self._broken = False  # a batch was left in the middle: nothing that is in memory may be remembered any more
         self._in_hand_us: int | None = None
         self._held_us: int | None = None
         self._took_us = 0  # wall time of the last batch
@@ -195,29 +200,52 @@ class Line:
     @property
     def whole(self) -> bool:
         """Whether detectors, intake, spools and ledger agree: false while a batch is under way."""
-        return self._whole
+        return self._whole and not self._broken
 
     async def take(self, lane: Lane, messages: Messages) -> None:
         """Carry messages of a lane until their cases are open. Acknowledges them as soon as they are on disk."""
+        await self._room(lane, messages)
         async with self._turn:
-            self._in_hand_us = int(messages.received_us[0])
-            self._took_us = self.clock.now_us()
-            self._whole = False
-            self._look_at_link(lane)
-            steps = []
-            for tick, segment in segments(messages, self.clock_topic):
-                if tick is not None and isinstance(self.clock, FollowingClock):
-                    self.clock.advance(tick)
-                steps.append(await self._admit(lane, tick, segment))
-            await self._sync(lane)
-            lane.receiver.acknowledge(messages)
-            for step in steps:
-                if step.position is not None and len(step.admission.batch):
-                    lane.spooled(step.position, step.admission.batch)
-            for step in steps:
-                await self._follow(lane, step)
-            self._whole = True
-            self._in_hand_us = None
+            try:
+                await self._take(lane, messages)
+            except BaseException:
+                self._broken = True
+                raise
+
+    async def _room(self, lane: Lane, messages: Messages) -> None:
+        """Wait until the lane's spool can take the messages; others have their turns meanwhile."""
+        bytes_at_most = sum(map(len, messages.payloads)) + HEADS_BYTES
+        retry = Retry(self.clock)
+        while not lane.spool.has_room(bytes_at_most):
+            self.make_room(lane)
+            if lane.spool.has_room(bytes_at_most):
+                break
+            full = SpoolFullError(
+                f"the spool of the {lane.name} lane is full (spool.max_mb): nothing of it is acknowledged until the"
+                f" store has taken some of its {lane.waiting:,} readings"
+            )
+            await self._wait_for_spool(lane, retry, full)
+        self._spool_well(lane)
+
+    async def _take(self, lane: Lane, messages: Messages) -> None:
+        self._in_hand_us = int(messages.received_us[0])
+        self._took_us = self.clock.now_us()
+        self._whole = False
+        self._look_at_link(lane)
+        steps = []
+        for tick, segment in segments(messages, self.clock_topic):
+            if tick is not None and isinstance(self.clock, FollowingClock):
+                self.clock.advance(tick)
+            steps.append(await self._admit(lane, tick, segment))
+        await self._sync(lane)
+        lane.receiver.acknowledge(messages)
+        for step in steps:
+            if step.position is not None:
+                lane.spooled(step.position, step.admission.batch)
+        for step in steps:
+            await self._follow(lane, step)
+        self._whole = True
+        self._in_hand_us = None
 
     async def _admit(self, lane: Lane, tick: int | None, messages: Messages) -> _Step:
         now_us = self.clock.now_us()
@@ -236,9 +264,9 @@ class Line:
                 position = lane.spool.append(admission, now_us)
             except RetryableError as error:
                 self.make_room(lane)
-                await self._wait_for_spool(retry, error)
+                await self._wait_for_spool(lane, retry, error)
             else:
-                self._spool_well()
+                self._spool_well(lane)
                 return position
 
     async def _sync(self, lane: Lane) -> None:
@@ -249,20 +277,25 @@ class Line:
                 await loop.run_in_executor(self._disk, lane.spool.sync)
             except RetryableError as error:
                 self.make_room(lane)
-                await self._wait_for_spool(retry, error)
-        self._spool_well()
+                await self._wait_for_spool(lane, retry, error)
+        self._spool_well(lane)
 
-    async def _wait_for_spool(self, retry: "Retry", error: Exception) -> None:
-        self.spool_trouble = str(error)
+    @property
+    def spool_trouble(self) -> str | None:
+        """What ails the spools, None if nothing does."""
+        return "; ".join(self._spool_troubles.values()) or None
+
+    async def _wait_for_spool(self, lane: Lane, retry: "Retry", error: Exception) -> None:
+        self._spool_troubles[lane.name] = str(error)
         self._count("spool_retries", 1)
         self._held_up()
         await retry.pause("spool cannot be written, nothing is acknowledged", error)
 
-    def _spool_well(self) -> None:
-        if self.spool_trouble is not None:
-            log.info("spool can be written again")
-            self._going_on()
-        self.spool_trouble = None
+    def _spool_well(self, lane: Lane) -> None:
+        if self._spool_troubles.pop(lane.name, None) is not None:
+            log.info("spool can be written again", lane=lane.name)
+            if not self._spool_troubles:
+                self._going_on()
 
     def make_room(self, lane: Lane) -> None:
         """Give up what the store has and only a restart would want, so that readings can be taken again."""
@@ -294,7 +327,7 @@ class Line:
         retry = Retry(self.clock)
         while True:
             try:
-                await asyncio.to_thread(self.dead_letters.write, refused)
+                await asyncio.get_running_loop().run_in_executor(self._disk, self.dead_letters.write, refused)
             except RetryableError as error:
                 self.dead_letter_trouble = str(error)
                 self._held_up()
@@ -360,7 +393,8 @@ class Line:
         """Before the first batch of a new connection: what comes now may have waited for us."""
         if lane.connects != lane.receiver.connects:
             lane.connects = lane.receiver.connects
-            self.intake.link_restored(self.clock.now_us())
+            self.intake.link_restored(self.clock.now_us(), lane.heard_us)
+        lane.heard_us = self.clock.now_us()
 
     async def between_batches(self, look: Callable[[], T]) -> T:
         """What ``look`` answers between two batches, when detectors, intake, spools and ledger agree."""
@@ -398,7 +432,7 @@ class Line:
             try:
                 unstored = await lane.unstored_readings(STORE_ROWS)
             except RetryableError as error:
-                self.spool_trouble = str(error)
+                self.store_trouble = f"the spool cannot be read: {error}"
                 await retry.pause("spool cannot be read, readings wait on disk", error)
                 continue
             retry = Retry(self.clock)

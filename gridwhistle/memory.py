@@ -19,7 +19,7 @@ from config.city import City
 from config.clock import Clock, isoformat
 from detectors.bank import Columns
 from detectors.engine import Engine
-from detectors.snapshot import Snapshot, SnapshotError, capture, restore
+from detectors.snapshot import Snapshot, SnapshotError, capture, notes_of, restore
 from gridwhistle.lane import Lane, read_position, write_position
 from gridwhistle.latest import Latest
 from gridwhistle.line import Line, judge
@@ -34,10 +34,29 @@ SNAPSHOT_EVERY_S = 30.0
 
 SNAPSHOT_SHARE = 20.0
 
+CLOCK = "clock"
+"""The note that says how far the wall time of a snapshot had come."""
+
 
 def clock_of(data_dir: Path) -> int:
     """Wall time to which a published clock had come, microseconds; 0 where none was remembered or it is damaged."""
     return read_position(data_dir / "clock")
+
+
+def snapshot_path(data_dir: Path) -> Path:
+    """Where the snapshot is kept."""
+    return data_dir / "detectors.npz"
+
+
+def noted(data_dir: Path, lane: str) -> int:
+    """The position of a lane's spool at which the snapshot was taken; 0 where there is none that can be read."""
+    path = snapshot_path(data_dir)
+    if not path.exists():
+        return 0
+    try:
+        return notes_of(path).get(lane, 0)
+    except SnapshotError:
+        return 0  # said when it is to be restored
 
 
 @dataclass
@@ -61,7 +80,7 @@ class Memory:
 
     def __post_init__(self) -> None:
         """Nothing is remembered yet."""
-        self._path = self.data_dir / "detectors.npz"
+        self._path = snapshot_path(self.data_dir)
         self._next_s = self.clock.monotonic() + SNAPSHOT_EVERY_S
         self._kept: Mapping[str, int] = {}
         self._kept_before: Mapping[str, int] = {}
@@ -78,12 +97,14 @@ class Memory:
         for lane in self.lanes:
             for record in lane.spool.records(lane.spool.first, self._begin(lane)):
                 self.intake.recall(record)
-        replayed, last_us = 0, 0
+                lane.heard_us = record.decided_us
+        replayed, last_us = 0, self._kept.get(CLOCK, 0)
         for lane, record in self._records():
             self.intake.remember(record)
             verdicts = judge(self.engine, self.liveness, latest, record.admission, record.decided_us)
             if verdicts and record.position >= filed[lane.name]:
                 pipeline.handle(verdicts, record.decided_us, (lane.name, record.position + 1))
+            lane.heard_us = record.decided_us
             replayed, last_us = replayed + 1, max(last_us, record.decided_us)
         if replayed:
             log.info("judged again what came after the last snapshot", records=replayed, until=isoformat(last_us))
@@ -117,7 +138,9 @@ class Memory:
     def _agree(self, ledger: Ledger) -> None:
         index = self.city.sensor_index
         kept = {
-            (index[sensor_id], condition) for sensor_id, condition in ledger.open_conditions() if sensor_id in index
+            (index[sensor_id], condition)
+            for sensor_id, condition in ledger.open_conditions()
+            if sensor_id in index and (self.mine is None or self.mine[index[sensor_id]])
         }
         self.engine.forget(self.engine.standing() - kept)
         self.engine.adopt(kept)
@@ -143,14 +166,20 @@ class Memory:
 
     async def _snapshot(self, line: Line) -> None:
         begun = self.clock.monotonic()
-        snapshot, positions = await line.between_batches(self._captured)
+        self._next_s = begun + SNAPSHOT_EVERY_S
+        captured = await line.between_batches(lambda: self._captured(line) if line.whole else None)
+        if captured is None:
+            return
+        snapshot, positions = captured
         await asyncio.to_thread(snapshot.write, self._path)
         self._kept_before, self._kept = self._kept, positions
         took = self.clock.monotonic() - begun
         self._next_s = self.clock.monotonic() + max(SNAPSHOT_EVERY_S, SNAPSHOT_SHARE * took)
 
-    def _captured(self) -> tuple[Snapshot, Mapping[str, int]]:
-        positions = {lane.name: lane.spool.end for lane in self.lanes}
+    def _captured(self, line: Line) -> tuple[Snapshot, Mapping[str, int]]:
+        positions = {lane.name: lane.spool.end for lane in self.lanes} | (
+            {CLOCK: line.judged_us} if self.published_clock else {}
+        )
         return capture(self.city, self._tables(), positions), positions
 
     async def _keep_clock(self, line: Line) -> None:
@@ -161,10 +190,13 @@ class Memory:
         await asyncio.to_thread(write_position, self.data_dir / "clock", now_us)
         self._clock_us = now_us
 
-    def close(self) -> None:
-        """The last snapshot, at an orderly end."""
+    def close(self, line: Line) -> None:
+        """The last snapshot, at an orderly end; none where a batch was left in the middle."""
+        if not line.whole:
+            log.warning("stopped in the middle of a batch; the next start goes through the spool")
+            return
         try:
-            snapshot, _ = self._captured()
+            snapshot, _ = self._captured(line)
             snapshot.write(self._path)
         except OSError as error:
             self._note(error)

@@ -12,10 +12,11 @@ PROGRAM = "gridwhistle.part"
 
 
 class PartOrder(msgspec.Struct, frozen=True):
-    """Which part to run. settings: those of the whole city. name: of the part."""
+    """Which part to run. settings: those of the whole city. name: of the part. city_version: with which all run."""
 
     settings: dict[str, Any]
     name: str
+    city_version: str
 
 
 def main() -> None:
@@ -27,7 +28,7 @@ async def _run(order: PartOrder) -> None:
     end = told_to_end()
     settings = Settings.model_validate(order.settings)
     part = next(part for part in settings.parts if part.name == order.name)
-    async with part_of_city(settings, part):
+    async with part_of_city(settings, part, order.city_version):
         await serve(end)
 
 

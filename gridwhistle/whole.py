@@ -5,8 +5,10 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+import structlog
+
 from alerting.channels.mqtt import MqttChannel
-from alerting.ledger import Ledger
+from alerting.ledger import Ledger, LedgerUnavailableError
 from alerting.outbox import Outbox
 from alerting.pipeline import Pipeline
 from config.city import City
@@ -20,6 +22,8 @@ from gridwhistle.daemon import DRAIN_S, address_of, first_account, own
 from gridwhistle.page_process import as_line, kept_sensors, ledger_url, page_process
 from gridwhistle.part import PROGRAM, PartOrder
 from gridwhistle.parts import owners, settings_of
+
+log = structlog.get_logger(__name__)
 
 STOP_S = 2 * DRAIN_S + 5.0
 """A part that was told to end and goes on for longer is killed: what it had not stored waits in its spool."""
@@ -52,7 +56,7 @@ async def whole(settings: Settings) -> AsyncIterator[Whole]:
 
 async def _open(settings: Settings, house: AsyncExitStack) -> Whole:
     clock = SystemClock()
-    own(settings.data_dir)
+    house.callback(own(settings.data_dir).release)
     city = await asyncio.to_thread(_city, settings)
     ledger = await asyncio.to_thread(Ledger.open, ledger_url(settings))
     house.callback(ledger.close)
@@ -60,19 +64,42 @@ async def _open(settings: Settings, house: AsyncExitStack) -> Whole:
     first_password = await first_account(settings, ledger)
     settings_dict = settings.model_dump()
     parts = [
-        Child(f"part {part.name}", PROGRAM, as_line(PartOrder(settings_dict, part.name)), clock, stop_s=STOP_S)
+        Child(
+            f"part {part.name}",
+            PROGRAM,
+            as_line(PartOrder(settings_dict, part.name, city.version)),
+            clock,
+            stop_s=STOP_S,
+        )
         for part in settings.parts
     ]
-    for part in parts:
-        await house.enter_async_context(kept(part))
-    await asyncio.gather(*(part.serving() for part in parts))
     channel = await house.enter_async_context(MqttChannel(settings.mqtt, clock))
     outbox = Outbox(ledger, {channel.name: channel}, clock)
+    await house.enter_async_context(_telling(ledger, outbox))  # what one part files is told, however another starts
+    await house.enter_async_context(_all_kept(parts))
+    await asyncio.gather(*(part.serving() for part in parts))
     desks = [address_of(settings_of(part, settings)) for part in settings.parts]
     page = await house.enter_async_context(page_process(settings, city=city, desks=desks))
-    await house.enter_async_context(_telling(ledger, outbox))
     await page.serving()
     return Whole(page.url, first_password, parts)
+
+
+@asynccontextmanager
+async def _all_kept(parts: Sequence[Child]) -> AsyncIterator[None]:
+    """Keep all parts running; on leaving they end side by side."""
+    async with asyncio.TaskGroup() as group:
+        leave = asyncio.Event()
+
+        async def keep(part: Child) -> None:
+            async with kept(part):
+                await leave.wait()
+
+        for part in parts:
+            group.create_task(keep(part), name=part.name)
+        try:
+            yield
+        finally:
+            leave.set()
 
 
 def _city(settings: Settings) -> City:
@@ -99,8 +126,12 @@ async def _telling(ledger: Ledger, outbox: Outbox) -> AsyncIterator[None]:
 async def _look(ledger: Ledger, outbox: Outbox) -> None:
     known = -1
     while True:
-        newest = await asyncio.to_thread(ledger.last_trail_id)
-        if newest != known:
-            known = newest
-            outbox.wake()
+        try:
+            newest = await asyncio.to_thread(ledger.last_trail_id)
+        except LedgerUnavailableError as error:
+            log.warning("the ledger cannot be read, pushes wait", why=str(error))
+        else:
+            if newest != known:
+                known = newest
+                outbox.wake()
         await asyncio.sleep(LOOK_EVERY_S)

@@ -149,6 +149,11 @@ class Spool:
             self._counters["appended"] += 1
             return position
 
+    def has_room(self, length: int) -> bool:
+        """Whether a record of so many bytes fits within the bound, whatever the disk says of it."""
+        with self._lock:
+            return self.bytes + length + SEGMENT_HEAD <= self._max_bytes or self._released == self._end
+
     def sync(self) -> int:
         """Bring all that is appended so far to the disk; the number below which everything is there.
 

@@ -14,18 +14,21 @@ DRAFT = ".draft"
 class FolderLock:
     """Keeps other processes from writing to a folder. The system lets it go when the process ends, however it ends."""
 
-    def __init__(self, folder: Path) -> None:
-        """Raises ConfigurationError where another has it, or where no file can be made in the folder."""
+    def __init__(self, folder: Path, what: str = "spool") -> None:
+        """Raises ConfigurationError where another has it, or where no file can be made in the folder.
+
+        what: the folder is, for the message.
+        """
         try:
             self._handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
-            raise ConfigurationError(f"{folder}: cannot be used for the spool: {error}") from error
+            raise ConfigurationError(f"{folder}: cannot be used for the {what}: {error}") from error
         try:
             fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             self.release()
             raise ConfigurationError(
-                f"{folder}: another process uses this spool; each daemon needs a data_dir of its own ({error})"
+                f"{folder}: another process uses this {what}; each daemon needs a data_dir of its own ({error})"
             ) from error
 
     def release(self) -> None:

@@ -119,8 +119,33 @@ class TestSafeBeforeAcknowledged:
         assert [event.category for event in house.ledger.events()] == [Category.GAS_LEAK]
         assert (house.ledger.judged("urgent"), house.ledger.judged("bulk")) == (1, 0)
 
+    async def test_the_urgent_lane_goes_on_while_the_spool_of_the_bulk_lane_is_full(
+        self, tmp_path: Path, city: City, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        house = House(tmp_path, city, lanes=("bulk", "urgent"))
+        bulk, urgent = house.lanes
+        monkeypatch.setattr(bulk.spool, "has_room", lambda _: False)
+        waiting = asyncio.create_task(house.take(reading(methane(city, 1), 1.0), lane=0))
+        while house.line.spool_trouble is None:
+            await asyncio.sleep(0)
+        await house.take(reading(methane(city), 61.0), lane=1)
+        assert [event.category for event in house.ledger.events()] == [Category.GAS_LEAK]
+        assert (bulk.spool.end, urgent.spool.end) == (0, 1)
+        assert house.receivers["bulk"].acknowledged == []
+        monkeypatch.undo()
+        await waiting
+        assert bulk.spool.end == 1
+        assert house.line.spool_trouble is None
+
 
 class TestTheWayIntoTheStore:
+    async def test_a_record_that_holds_only_refusals_is_behind_us_like_any_other(
+        self, tmp_path: Path, city: City
+    ) -> None:
+        house = House(tmp_path, city)
+        await house.carry(reading(methane(city), -1000.0))
+        assert (house.lanes[0].spool.end, house.lanes[0].stored) == (1, 1)
+
     async def test_a_store_that_cannot_be_reached_is_tried_until_it_can(self, tmp_path: Path, city: City) -> None:
         house = House(tmp_path, city, store=FailingStore([RetryableError("gone"), RetryableError("still gone")]))
         await house.carry(reading(methane(city), 1.0))

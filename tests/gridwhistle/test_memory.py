@@ -1,6 +1,7 @@
 """What is remembered over a restart: as if it had not been, and nothing told twice."""
 
 import asyncio
+import itertools
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,10 @@ import pytest
 from config.city import City
 from config.city_files import EXAMPLE, load_city
 from config.clock import US_PER_SECOND, isoformat
+from config.errors import RetryableError
 from gridwhistle.memory import SNAPSHOT_EVERY_S, clock_of
 from ingest.model import Messages
+from ingest.spool import Spool
 from tests.gridwhistle.house import NINE_US, House, methane, reading, tick
 
 
@@ -24,7 +27,7 @@ def standing(house: House) -> list[str]:
 
 def remember(house: House) -> None:
     """Take a snapshot now."""
-    house.memory.close()
+    house.memory.close(house.line)
 
 
 async def test_a_leak_is_told_once_however_often_the_daemon_is_killed(tmp_path: Path, city: City) -> None:
@@ -144,8 +147,8 @@ async def test_a_disk_that_takes_no_snapshot_stops_nothing_and_is_told(
     tmp_path: Path, city: City, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     house = House(tmp_path, city)
-    late = house.clock.monotonic() + 2 * SNAPSHOT_EVERY_S
-    monkeypatch.setattr(house.clock, "monotonic", lambda: late)
+    late = itertools.count(house.clock.monotonic() + 2 * SNAPSHOT_EVERY_S, 2 * SNAPSHOT_EVERY_S)
+    monkeypatch.setattr(house.clock, "monotonic", lambda: next(late))
     (tmp_path / "detectors.npz.part").mkdir()
     await house.memory.keep(house.line)
     assert house.memory.trouble is not None
@@ -153,6 +156,7 @@ async def test_a_disk_that_takes_no_snapshot_stops_nothing_and_is_told(
     await house.memory.keep(house.line)
     assert house.memory.trouble is None
     assert (tmp_path / "detectors.npz").exists()
+    assert not (tmp_path / "detectors.npz.part").exists()
 
 
 async def test_the_spool_is_let_go_behind_store_and_snapshots(
@@ -168,4 +172,50 @@ async def test_the_spool_is_let_go_behind_store_and_snapshots(
             patch.setattr(house.clock, "monotonic", lambda later=later: later)
             await house.memory.keep(house.line)
     assert released == [0, 1, 1]
-    await asyncio.to_thread(house.memory.close)
+    await asyncio.to_thread(house.memory.close, house.line)
+
+
+async def test_an_orderly_restart_goes_on_at_the_time_of_the_last_tick(tmp_path: Path, city: City) -> None:
+    house = House(tmp_path, city)
+    await house.take(tick("2026-01-29T09:00:10+08:00"), reading(methane(city), 1.0, 9))
+    await house.take(tick("2026-01-29T09:00:20+08:00"))
+    remember(house)
+    assert house.again().resumed_us == NINE_US + 20 * US_PER_SECOND
+
+
+async def test_what_was_left_in_the_middle_is_never_remembered_as_done(
+    tmp_path: Path, city: City, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = House(tmp_path, city)
+    trying = asyncio.Event()
+
+    def full(*_: object) -> int:
+        trying.set()
+        raise RetryableError("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Spool, "append", full)
+        taking = asyncio.create_task(house.take(reading(methane(city), 61.0)))
+        await trying.wait()
+        taking.cancel()
+        await asyncio.wait([taking])
+    await house.line.beat()
+    assert not house.line.whole
+    remember(house)
+    assert not (tmp_path / "detectors.npz").exists()
+    house = house.again()
+    await house.take(reading(methane(city), 61.0))
+    assert len(house.ledger.events()) == 1
+    assert house.lanes[0].spool.end == 1
+
+
+async def test_a_silence_that_ended_after_the_snapshot_costs_its_sensor_nothing(tmp_path: Path, city: City) -> None:
+    house = House(tmp_path, city)
+    sensor = city.sensor_index[methane(city)]
+    await house.take(reading(methane(city), 1.0))
+    house.engine.own["silent"][sensor] = True
+    remember(house)
+    last_us = int(house.engine.latest()[0][sensor])
+    house = house.again()
+    assert not house.engine.silent()[sensor]
+    assert int(house.engine.latest()[0][sensor]) == last_us
