@@ -132,11 +132,15 @@ class Readings(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LastValues:
-    """Last good reading of every sensor as columns by sensor index. event_us is 0 where there was none yet."""
+    """Last good reading of every sensor as columns by sensor index. event_us is 0 where there was none yet.
+
+    offset_s: how far the clock of the sensor's device is behind ours, seconds; negative: ahead; NaN: not known.
+    """
 
     event_us: npt.NDArray[np.int64]
     value: npt.NDArray[np.float64]
     silent: npt.NDArray[np.bool_]
+    offset_s: npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

@@ -175,6 +175,7 @@ def sensor(one: Sensor, last: LastValues) -> SensorOut:
         last_value=finite(float(last.value[one.index])) if at_us else None,
         last_at=isoformat(at_us) if at_us else None,
         silent=bool(last.silent[one.index]),
+        clock_offset_seconds=finite(round(float(last.offset_s[one.index]), 1)),
     )
 
 

@@ -420,5 +420,6 @@ async def _beat(line: Line, memory: Memory, clock: Clock) -> None:
             await line.link(up=False)
         await line.link(up=_connected(line))
         await line.beat()
+        line.latest.tell_offsets(line.intake.offsets())
         await memory.keep(line)
         await clock.sleep(BEAT_EVERY_S)

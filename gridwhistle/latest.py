@@ -1,7 +1,8 @@
 """The newest trusted reading of every sensor, in a file that the core and its pages map: nothing is copied to a page.
 
 Layout, little-endian: a head of 4,096 bytes; a row of 16 bytes for each sensor (event time int64 in microseconds,
-value float64); a byte for each sensor that is 1 while it is silent; the sensors' ids, one a line, in UTF-8.
+value float64); a float64 for each sensor, the seconds by which its device's clock is behind; a byte for each sensor
+that is 1 while it is silent; the sensors' ids, one a line, in UTF-8.
 
 A row is written as one piece and lies in one sector of the disk, so that not even a power cut joins the time of one
 reading with the value of another. A copy is taken again while somebody wrote meanwhile (the head counts turns: odd
@@ -24,15 +25,21 @@ import structlog
 from config.clock import FollowingClock
 from config.errors import RetryableError
 from dashboard_api.ports import LastValues
-from ingest.model import Quality, ReadingBatch
+from ingest.model import Float64s, Quality, ReadingBatch
 
 log = structlog.get_logger(__name__)
 
 HEAD = 4096
 TRIES = 50
 
-_MAGIC = b"gridwhistle latest 1"
+_MAGIC = b"gridwhistle latest 2"
+_FORMER_MAGIC = b"gridwhistle latest 1"
+"""Of a file without the clocks; its values are taken over."""
+
 _ROW = np.dtype([("event_us", "<i8"), ("value", "<f8")])
+_WIDTH = {_MAGIC: _ROW.itemsize + 8 + 1, _FORMER_MAGIC: _ROW.itemsize + 1}
+"""Bytes of a sensor."""
+
 _DIGEST_AT, _COUNT_AT, _TURN_AT, _CLOCK_AT = 32, 64, 72, 80
 
 
@@ -44,10 +51,12 @@ class LatestUnusableError(RetryableError):
 class Latest:
     """Columns by sensor index. event_us: 0 where there was no reading yet. clock: one cell, for ``SharedClock``.
 
+    offset_s: how far the clock of the sensor's device is behind ours, negative: ahead, NaN: not known.
     One writer, any number of readers. event_us and value are views of ``rows``: change them through ``see``.
     """
 
     rows: npt.NDArray[np.void]
+    offset_s: Float64s
     silent: npt.NDArray[np.bool_]
     turn: npt.NDArray[np.int64]
     clock: npt.NDArray[np.int64]
@@ -61,15 +70,15 @@ class Latest:
     def of(sensors: int) -> "Latest":
         """Nothing known yet; in memory alone."""
         cells = np.zeros(2, np.int64)
-        return Latest(_fresh(sensors), np.zeros(sensors, np.bool_), cells[:1], cells[1:])
+        return Latest(_fresh(sensors), np.full(sensors, np.nan), np.zeros(sensors, np.bool_), cells[:1], cells[1:])
 
     @classmethod
     def open(cls, path: Path, ids: Sequence[str], *, read_only: bool = False) -> Self:
         """Map the file. ids: of the sensors, by index (``city.columns.ids``).
 
         The writer makes it where it is missing, and takes over what is known of sensors that remain; for it nobody is
-        silent at first: the detectors know. Raises LatestUnusableError where the disk has no room for it, or where a
-        reader's sensors are not those of the file.
+        silent at first, and no clock known: the core tells. Raises LatestUnusableError where the disk has no room for
+        it, or where a reader's sensors are not those of the file.
         """
         try:
             if not read_only and not _fits(path, ids):
@@ -79,6 +88,7 @@ class Latest:
             raise LatestUnusableError(f"{path}: {error}") from error
         if not read_only:
             latest.silent[:] = False
+            latest.offset_s[:] = np.nan
             latest.turn[0] &= ~1  # killed while it wrote
         return latest
 
@@ -102,6 +112,12 @@ class Latest:
         """The time of these sensors begins anew (their devices' clocks were put back): what comes next is newest."""
         self.event_us[list(sensors)] = 0
 
+    def tell_offsets(self, offset_s: Float64s) -> None:
+        """Keep how the clocks stand, shape (sensors,) (see ``offset_s``). What stays is not written."""
+        known = self.offset_s
+        moved = np.flatnonzero((known != offset_s) & ~(np.isnan(known) & np.isnan(offset_s)))
+        known[moved] = offset_s[moved]
+
     def values(self) -> LastValues:
         """A copy that no later reading changes."""
         for _ in range(TRIES):
@@ -110,7 +126,10 @@ class Latest:
             if turn % 2 == 0 and turn == int(self.turn[0]):
                 break
         return LastValues(
-            np.ascontiguousarray(rows["event_us"]), np.ascontiguousarray(rows["value"]), self.silent.copy()
+            np.ascontiguousarray(rows["event_us"]),
+            np.ascontiguousarray(rows["value"]),
+            self.silent.copy(),
+            self.offset_s.copy(),
         )
 
 
@@ -143,13 +162,13 @@ def _digest(ids: Sequence[str]) -> bytes:
     return hashlib.sha256("\n".join(ids).encode()).digest()
 
 
-def _size(sensors: int) -> int:
+def _size(sensors: int, magic: bytes = _MAGIC) -> int:
     """Of what is mapped; the ids stand behind it."""
-    return HEAD + sensors * (_ROW.itemsize + 1)
+    return HEAD + sensors * _WIDTH[magic]
 
 
-def _head(ids: Sequence[str]) -> bytes:
-    return _MAGIC.ljust(_DIGEST_AT, b"\0") + _digest(ids) + len(ids).to_bytes(8, "little")
+def _head(ids: Sequence[str], magic: bytes = _MAGIC) -> bytes:
+    return magic.ljust(_DIGEST_AT, b"\0") + _digest(ids) + len(ids).to_bytes(8, "little")
 
 
 def _fits(path: Path, ids: Sequence[str]) -> bool:
@@ -160,13 +179,14 @@ def _fits(path: Path, ids: Sequence[str]) -> bool:
 
 
 def _former(path: Path) -> dict[str, tuple[int, float]]:
-    """(event time, value) by id, as far as a file of other sensors can be read."""
+    """(event time, value) by id, as far as a file of other sensors, or of the former layout, can be read."""
     if not path.exists():
         return {}
     data = path.read_bytes()
     count = int.from_bytes(data[_COUNT_AT:_TURN_AT], "little")
-    ids = data[_size(count) :].decode(errors="replace").split("\n")
-    if data[: len(_MAGIC)] != _MAGIC or len(ids) != count or data[:_TURN_AT] != _head(ids):
+    magic = data[: len(_MAGIC)]
+    ids = data[_size(count, magic) :].decode(errors="replace").split("\n") if magic in _WIDTH else []
+    if not ids or len(ids) != count or data[:_TURN_AT] != _head(ids, magic):
         log.warning("last values cannot be read and begin afresh", file=str(path))
         return {}
     rows = np.frombuffer(data, _ROW, count, HEAD)
@@ -182,7 +202,7 @@ def _make(path: Path, ids: Sequence[str], former: dict[str, tuple[int, float]]) 
     with fresh.open("wb") as file:
         # Every byte is written, so that no later write through the mapping can find the disk full (SIGBUS).
         file.write(_head(ids).ljust(HEAD, b"\0"))
-        file.write(rows.tobytes() + bytes(len(ids)))
+        file.write(rows.tobytes() + np.full(len(ids), np.nan).tobytes() + bytes(len(ids)))
         file.write("\n".join(ids).encode())
         file.flush()
         os.fsync(file.fileno())
@@ -191,7 +211,7 @@ def _make(path: Path, ids: Sequence[str], former: dict[str, tuple[int, float]]) 
 
 def _map(
     path: Path, ids: Sequence[str], *, read_only: bool
-) -> tuple[npt.NDArray[np.void], npt.NDArray[np.bool_], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+) -> tuple[npt.NDArray[np.void], Float64s, npt.NDArray[np.bool_], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     if not _fits(path, ids):
         raise LatestUnusableError(f"{path}: it is missing or of other sensors, expected that of this city")
     with path.open("rb" if read_only else "r+b") as file:
@@ -199,5 +219,6 @@ def _map(
         mapped = mmap.mmap(file.fileno(), _size(len(ids)), access=access)
     cells = np.frombuffer(mapped, np.int64, 2, _TURN_AT)
     rows = np.frombuffer(mapped, _ROW, len(ids), HEAD)
-    silent = np.frombuffer(mapped, np.bool_, len(ids), HEAD + rows.nbytes)
-    return rows, silent, cells[:1], cells[1:]
+    offset_s = np.frombuffer(mapped, "<f8", len(ids), HEAD + rows.nbytes)
+    silent = np.frombuffer(mapped, np.bool_, len(ids), HEAD + rows.nbytes + offset_s.nbytes)
+    return rows, offset_s, silent, cells[:1], cells[1:]

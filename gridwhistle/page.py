@@ -127,6 +127,7 @@ def newest(known: Sequence[LastValues]) -> LastValues:
             np.where(newer, other.event_us, best.event_us),
             np.where(newer, other.value, best.value),
             np.where(newer, other.silent, best.silent),
+            np.where(np.isnan(best.offset_s), other.offset_s, best.offset_s),
         )
     return best
 

@@ -22,6 +22,7 @@ _SENSOR: Json = {
     "last_value": 3.1,
     "last_at": "2026-01-31T02:00:00.000Z",
     "silent": False,
+    "clock_offset_seconds": 0.4,
 }
 _LIMIT: Json = {"side": "high", "severity": 2, "threshold": 25.0, "clear_at": 20.0, "source": "GB/T 50493-2019"}
 _PROPERTIES: Json = {
@@ -57,6 +58,9 @@ class SensorOut(Wire):
     last_value: float | None
     last_at: Time | None
     silent: bool
+    clock_offset_seconds: float | None = Field(
+        description="how far the clock of its device is behind the daemon's; negative: ahead; null: not known"
+    )
 
     model_config = example(**_SENSOR)
 

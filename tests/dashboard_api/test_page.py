@@ -181,6 +181,22 @@ async def test_the_details_tell_who_why_and_draw_the_readings(centre: Centre, de
     assert marked["band"] > 2000
 
 
+@pytest.mark.parametrize(
+    ("offset_s", "words"), [(372.0, "设备时钟慢了 6 分钟"), (-7300.0, "设备时钟快了 2 小时"), (90.0, "")]
+)
+async def test_a_device_with_a_wrong_clock_is_told_beside_its_readings(
+    centre: Centre, desk: Desk, offset_s: float, words: str
+) -> None:
+    desk.last.offset_s[desk.sensor("ch4").index] = offset_s
+    event_id = leak(desk)
+    await centre.wait_for_event(event_id)
+    await centre.open_event(event_id)
+    await centre.page.wait_for_selector(".chart canvas")
+    text = await centre.page.inner_text(".chart")
+    assert words in text
+    assert ("设备时钟" in text) == bool(words)
+
+
 async def test_an_alarm_that_is_over_is_shown_with_its_gravest_reading_and_charted_to_its_end(
     centre: Centre, desk: Desk
 ) -> None:

@@ -1,5 +1,6 @@
 """The newest reading of every sensor, kept in a file that another process maps."""
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -97,6 +98,27 @@ class TestTheFile:
         with pytest.raises(ValueError, match="read-only"):
             reader.see(batch((0, 7, 1.0)))
 
+    def test_how_the_clocks_stand_is_told_and_not_known_at_the_start_of_a_writer(self, tmp_path: Path) -> None:
+        writer = Latest.open(tmp_path / "latest", IDS)
+        reader = Latest.open(tmp_path / "latest", IDS, read_only=True)
+        assert np.isnan(reader.values().offset_s).all()
+        for told in ([1.5, np.nan, -300.0], [np.nan, 2.0, -300.0]):
+            writer.tell_offsets(np.array(told))
+            np.testing.assert_array_equal(reader.values().offset_s, told)
+        writer.silent[2] = True
+        np.testing.assert_array_equal(reader.values().offset_s, told)
+        assert np.isnan(Latest.open(tmp_path / "latest", IDS).offset_s).all()
+
+    def test_the_values_of_a_file_without_clocks_are_taken_over(self, tmp_path: Path) -> None:
+        rows = np.array([(5, 1.0), (6, 2.0), (7, 3.0)], [("event_us", "<i8"), ("value", "<f8")])
+        ids = "\n".join(IDS).encode()
+        head = b"gridwhistle latest 1".ljust(32, b"\0") + hashlib.sha256(ids).digest() + (3).to_bytes(8, "little")
+        (tmp_path / "latest").write_bytes(head.ljust(HEAD, b"\0") + rows.tobytes() + b"\1" * 3 + ids)
+        latest = Latest.open(tmp_path / "latest", IDS)
+        assert known(latest) == [(5, 1.0), (6, 2.0), (7, 3.0)]
+        assert np.isnan(latest.offset_s).all()
+        assert not latest.silent.any()
+
     def test_it_survives_the_end_of_its_writer(self, tmp_path: Path) -> None:
         code = (
             "import os, sys; from pathlib import Path; from tests.gridwhistle.test_latest import *;"
@@ -126,7 +148,14 @@ class TestTheFile:
             Latest.open(tmp_path / "latest", IDS, read_only=True)
         assert list(tmp_path.iterdir()) == []
 
-    @pytest.mark.parametrize("rubbish", [b"", b"x" * 10_000, b"gridwhistle latest 1".ljust(64, b"\0") + b"\xff" * 9000])
+    @pytest.mark.parametrize(
+        "rubbish",
+        [
+            b"",
+            b"x" * 10_000,
+            *(f"gridwhistle latest {one}".encode().ljust(64, b"\0") + b"\xff" * 9000 for one in "123"),
+        ],
+    )
     def test_a_file_of_rubbish_is_begun_afresh(self, tmp_path: Path, rubbish: bytes) -> None:
         (tmp_path / "latest").write_bytes(rubbish)
         assert Latest.open(tmp_path / "latest", IDS).event_us.tolist() == [0, 0, 0]
@@ -140,7 +169,7 @@ class TestTheFile:
         ids = [f"sensor-{number}" for number in range(100_000)]
         Latest.open(tmp_path / "latest", ids)
         held = (tmp_path / "latest").stat()
-        assert held.st_blocks * 512 >= HEAD + 17 * len(ids)
+        assert held.st_blocks * 512 >= HEAD + 25 * len(ids)
 
     def test_a_folder_that_is_not_there_is_named(self, tmp_path: Path) -> None:
         with pytest.raises(LatestUnusableError, match="nowhere"):

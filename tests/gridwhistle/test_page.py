@@ -87,10 +87,12 @@ class TestJoin:
 
 
 def test_of_several_cores_the_newest_value_of_every_sensor_counts() -> None:
-    def known(*rows: tuple[int, float, bool]) -> LastValues:
-        event_us, value, silent = zip(*rows, strict=True)
-        return LastValues(np.array(event_us), np.array(value), np.array(silent))
+    def known(*rows: tuple[int, float, bool, float]) -> LastValues:
+        event_us, value, silent, offset_s = zip(*rows, strict=True)
+        return LastValues(np.array(event_us), np.array(value), np.array(silent), np.array(offset_s))
 
-    one, other = known((5, 1.0, True), (0, 0.0, False)), known((4, 2.0, False), (9, 3.0, True))
+    one = known((5, 1.0, True, 7.0), (0, 0.0, False, np.nan))
+    other = known((4, 2.0, False, np.nan), (9, 3.0, True, -2.0))
     both = newest([one, other])
     assert (both.event_us.tolist(), both.value.tolist(), both.silent.tolist()) == ([5, 9], [1.0, 3.0], [True, True])
+    assert both.offset_s.tolist() == [7.0, -2.0]

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 import pytest_asyncio
 
@@ -143,8 +144,14 @@ async def test_last_values_and_charts_come_from_the_core(parts: CoreParts, clien
     await asyncio.to_thread(parts.store.write, batch)
     parts.latest.see(batch)
     parts.latest.silent[5] = True
+    offset_s = np.full(len(parts.city.sensors), np.nan)
+    offset_s[5] = 372.04
+    parts.latest.tell_offsets(offset_s)
     found = (await client.get(f"/api/v1/sensors/{sensor.id}")).json()
     assert (found["last_value"], found["last_at"], found["silent"]) == (21.5, isoformat(times[1]), True)
+    assert found["clock_offset_seconds"] == 372.0
+    other = (await client.get(f"/api/v1/sensors/{parts.city.sensors[6].id}")).json()
+    assert other["clock_offset_seconds"] is None
     chart = (await client.get(f"/api/v1/sensors/{sensor.id}/readings", params=AN_HOUR)).json()
     assert chart["value"] == [20.0, 21.5]
 

@@ -232,7 +232,7 @@ def desk(folder: Path, settings: DashboardSettings | None = None, language: Lang
     bell = Bell(ledger.last_trail_id())
     ledger.subscribe(bell.ring)
     count = len(city.sensors)
-    last = LastValues(np.zeros(count, np.int64), np.zeros(count), np.zeros(count, np.bool_))
+    last = LastValues(np.zeros(count, np.int64), np.zeros(count), np.zeros(count, np.bool_), np.full(count, np.nan))
     parts: list[Desk] = []
     ports = Ports(
         city=city,

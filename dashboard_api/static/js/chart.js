@@ -3,7 +3,7 @@ import {get} from './api.js';
 import {COLOURS} from './severity.js';
 import {now} from './store.js';
 import {html, useEffect, useRef, useState} from './ui.js';
-import {judgedBy, nameOf, number, problemText, quantityName, t, timeZone} from './words.js';
+import {judgedBy, nameOf, number, problemText, quantityName, t, timeZone, wrongClock} from './words.js';
 
 const INK = '#23272b';
 const SOFT = '#5b6268';
@@ -116,7 +116,10 @@ async function read(alarm) {
   const series = await get(`${path}/readings`, {
     from: new Date(from).toISOString(), to: new Date(to).toISOString(), max_points: POINTS,
   });
-  return {until: to / 1000, columns: [series.at.map((at) => Date.parse(at) / 1000), series.value, series.low, series.high]};
+  return {
+    clock: wrongClock(sensor), until: to / 1000,
+    columns: [series.at.map((at) => Date.parse(at) / 1000), series.value, series.low, series.high],
+  };
 }
 
 export function Chart({alarm, level}) {
@@ -150,5 +153,6 @@ export function Chart({alarm, level}) {
     <div ref=${place} role="img" data-points=${data ? data.columns[0].length : ''}
       aria-label=${t('ui.detail.chart_label', {quantity, place: nameOf(alarm.place), unit: alarm.unit})}></div>
     ${empty && html`<p class="empty">${empty}</p>`}
+    ${data && data.clock && html`<p class="clock"><strong>${data.clock}</strong></p>`}
   </figure>`;
 }

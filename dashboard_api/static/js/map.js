@@ -4,7 +4,7 @@ import {COLOURS, NUMERALS, SHAPES, TEXT_DROP} from './severity.js';
 import {now, state, subscribe, update, worstByGrid} from './store.js';
 import {Legend} from './legend.js';
 import {html, useEffect, useRef, useState} from './ui.js';
-import {measure, nameOf, quantityName, t, timeText} from './words.js';
+import {measure, nameOf, quantityName, t, timeText, wrongClock} from './words.js';
 
 const CALM = {color: '#a3aaaf', weight: 1, fillColor: '#eceeef', fillOpacity: 1};
 const OUTLINE = {district: [2.4, '#4b5258'], street: [1.8, '#656c72'], community: [1.2, '#858c92']};
@@ -74,6 +74,7 @@ function sensorTip(sensors) {
       [`${quantityName(sensor.quantity)}  ${measure(sensor.last_value, sensor.unit)}${sensor.last_at ? `  ${timeText(sensor.last_at, now())}` : ''}`],
       ...(sensor.silent ? [[t('ui.map.silent'), 'strong']] : []),
     ]),
+    ...[...new Set(sensors.map(wrongClock).filter(Boolean))].map((text) => [text, 'strong']),
   ]);
 }
 

@@ -1,6 +1,7 @@
 // Texts in the chosen language, and how times, spans and numbers are written.
 import {get} from './api.js';
 
+const CLOCK_OFF_S = 120;
 const KEPT = 'gridwhistle.language';
 let table = {};
 let language = 'zh';
@@ -80,6 +81,12 @@ export function span(ms) {
   if (seconds < 3600) return t('ui.span.minutes', {n: Math.floor(seconds / 60)});
   if (seconds < 2 * 86400) return t('ui.span.hours', {n: Math.floor(seconds / 3600)});
   return t('ui.span.days', {n: Math.floor(seconds / 86400)});
+}
+
+/** In words, where the clock of a sensor's device is as far off as a reading may be ahead; else nothing. */
+export function wrongClock({clock_offset_seconds: behind}) {
+  if (behind === null || Math.abs(behind) < CLOCK_OFF_S) return '';
+  return t(behind > 0 ? 'ui.map.clock_behind' : 'ui.map.clock_ahead', {span: span(Math.abs(behind) * 1000)});
 }
 
 /** What went wrong, in words: the daemon's own where it has some, else the page's. */
