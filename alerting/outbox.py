@@ -5,10 +5,12 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import structlog
-from sqlalchemy import func, select
+from sqlalchemy import Select, and_, bindparam, func, or_, select
 
 from alerting import tables
 from alerting.channels.base import Channel, Notification
@@ -67,6 +69,40 @@ def pause_s(attempts: int, draw: float) -> float:
     return min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(attempts - 1, 30)) * (0.5 + draw / 2)
 
 
+# What is asked for every push is built once.
+
+
+@cache
+def _next(*, but: bool) -> Select[Any]:
+    """Pending ones of a ``channel``, the gravest first, ``most`` of them. but: not those ``without``."""
+    columns = tables.notifications.c
+    query = select(tables.notifications).where(
+        columns.state == NotificationState.PENDING.value, columns.channel == bindparam("channel")
+    )
+    if but:
+        query = query.where(columns.id.not_in(bindparam("without", expanding=True)))
+    return query.order_by(columns.severity, columns.id).limit(bindparam("most"))
+
+
+@cache
+def _elsewhere(channels: tuple[str, ...]) -> Select[Any]:
+    """Pending ones of other channels, ``most`` of them. channels: in their order.
+
+    Asked for by what lies between the channels, so that the index leads past all that waits for one of them.
+    """
+    columns = tables.notifications.c
+    edges = (None, *channels, None)
+    gaps = [
+        and_(
+            columns.state == NotificationState.PENDING.value,
+            *(() if low is None else (columns.channel > low,)),
+            *(() if high is None else (columns.channel < high,)),
+        )
+        for low, high in pairwise(edges)
+    ]
+    return select(tables.notifications).where(or_(*gaps)).limit(bindparam("most"))
+
+
 @dataclass(frozen=True, slots=True)
 class _Sending:
     """What became of one attempt. error: None where it was sent. final: whether trying again is no use."""
@@ -96,6 +132,7 @@ class Outbox:
         self._ledger = ledger
         self._clock = clock
         self._desks = {name: _Desk(channel) for name, channel in channels.items()}
+        self._channels = tuple(sorted(self._desks))
         self._unknown = asyncio.Event()
         self._oldest_us: int | None = None
         self._waited_before: set[int] = set()
@@ -109,7 +146,8 @@ class Outbox:
             loop.call_soon_threadsafe(self._wake)
 
     def _wake(self) -> None:
-        self._unknown.set()
+        if not self._desks:  # a desk that looks sees what is for no desk, too
+            self._unknown.set()
         for desk in self._desks.values():
             desk.woken.set()
 
@@ -149,9 +187,11 @@ class Outbox:
         waiting = [one for one, due_s in desk.not_before.items() if due_s > now_s]
         # While nothing gets through, one notification asks for all whether the channel works again.
         size = 1 if desk.failures else BATCH
-        batch = await asyncio.to_thread(self._pending, desk.channel.name, waiting, size)
+        batch, elsewhere = await asyncio.to_thread(self._pending, desk.channel.name, waiting, size)
+        if elsewhere:
+            self._unknown.set()
+        due_s = min((desk.not_before[one] for one in waiting), default=None)
         if not batch:
-            due_s = min((desk.not_before[one] for one in waiting), default=None)
             await self._rest(desk.woken, None if due_s is None else due_s - now_s)
             return
         results = await asyncio.gather(*(self._send(desk.channel, one) for one in batch))
@@ -164,13 +204,18 @@ class Outbox:
         if all(result.error is not None and not result.final for result in results):
             desk.failures += 1
             await self._rest(desk.woken, pause_s(desk.failures, random.random()))  # noqa: S311 - spreads load
-        else:
-            desk.failures = 0
+            return
+        desk.failures = 0
+        if len(batch) < size and all(result.error is None for result in results):
+            # That was all but what waits for its time: the rest comes with a wake, and is not looked for before.
+            await self._rest(desk.woken, None if due_s is None else due_s - self._clock.monotonic())
 
     async def _rest(self, woken: asyncio.Event, seconds: float | None) -> None:
+        if seconds is None:
+            await woken.wait()
+            return
         tasks: list[asyncio.Task[Any]] = [asyncio.create_task(woken.wait())]
-        if seconds is not None:
-            tasks.append(asyncio.create_task(self._clock_sleep(seconds)))
+        tasks.append(asyncio.create_task(self._clock_sleep(seconds)))
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -205,6 +250,7 @@ class Outbox:
                 refusals = [_Sending(one, f"no channel {one.channel!r} is set up", final=True) for one in lost]
                 if refusals:
                     await asyncio.to_thread(self._record, refusals)
+                    self._wake()
                     continue
             except LedgerUnavailableError as error:
                 _log.warning("outbox: the ledger cannot be used", why=str(error))
@@ -242,25 +288,22 @@ class Outbox:
                 for one in due:
                     _record_late(transaction, one, now_us)
             self._told_late.update(one.id for one in due)
+            self.wake()
 
-    def _pending(self, channel: str, without: Sequence[int], limit: int) -> list[Notification]:
-        columns = tables.notifications.c
-        query = select(tables.notifications).where(
-            columns.state == NotificationState.PENDING.value, columns.channel == channel
-        )
+    def _pending(self, channel: str, without: Sequence[int], limit: int) -> tuple[list[Notification], bool]:
+        """(the next of a channel, whether something waits for a channel that nobody runs)."""
+        values: dict[str, object] = {"channel": channel, "most": limit}
+        query = _next(but=bool(without))
         if without:
-            query = query.where(columns.id.not_in(without))
+            values["without"] = without
         with self._ledger.read() as connection:
-            rows = connection.execute(query.order_by(columns.severity, columns.id).limit(limit)).mappings().all()
-        return [_notification(row) for row in rows]
+            rows = connection.execute(query, values).mappings().all()
+            elsewhere = connection.execute(_elsewhere(self._channels), {"most": 1}).first()
+        return [_notification(row) for row in rows], elsewhere is not None
 
     def _pending_elsewhere(self) -> list[Notification]:
-        columns = tables.notifications.c
-        query = select(tables.notifications).where(
-            columns.state == NotificationState.PENDING.value, columns.channel.not_in(list(self._desks))
-        )
         with self._ledger.read() as connection:
-            rows = connection.execute(query.order_by(columns.id).limit(BATCH)).mappings().all()
+            rows = connection.execute(_elsewhere(self._channels), {"most": BATCH}).mappings().all()
         return [_notification(row) for row in rows]
 
     def _record(self, results: Sequence[_Sending]) -> None:

@@ -45,7 +45,12 @@ LEFT_OVER = 500  # events made in one call when the ledger is filled
 def verdict(sensor: int, phase: Phase, at_us: int) -> Verdict:
     """A methane sensor over its second limit, or well again."""
     value = 60.0 if phase is Phase.RAISED else 2.0
-    params: dict[str, str | float | int] = {"value": value, "unit": "%LEL", "threshold": 50.0, "source": "GB/T 50493-2019"}
+    params: dict[str, str | float | int] = {
+        "value": value,
+        "unit": "%LEL",
+        "threshold": 50.0,
+        "source": "GB/T 50493-2019",
+    }
     return Verdict(
         sensor=sensor,
         condition=Condition.HIGH,
@@ -128,29 +133,34 @@ class Taker:
 
 
 async def _pushed(ledger: Ledger, pipeline: Pipeline, sensors: Sequence[int], batch: int) -> float:
-    outbox = Outbox(ledger, {"mqtt": Taker()}, SystemClock())
+    outbox, loop, written = (
+        Outbox(ledger, {"mqtt": Taker()}, SystemClock()),
+        asyncio.get_running_loop(),
+        asyncio.Event(),
+    )
+    ledger.subscribe(lambda _: loop.call_soon_threadsafe(written.set))
     runs = asyncio.create_task(outbox.run())
+    await asyncio.sleep(0.3)  # it has looked at the empty ledger and waits to be woken
     spent, told, now_us = 0.0, 0, BEGIN_US
     for start in range(0, PUSHES, batch):
         now_us += SECOND_US
         some = sensors[start : start + batch]
         told += pipeline.handle([verdict(one, Phase.RAISED, now_us) for one in some], now_us).told
+        await asyncio.sleep(0.01)  # the event of this write is over
+        written.clear()
         begun = time.process_time()
         outbox.wake()
-        while _pending(ledger):  # noqa: ASYNC110 - nobody says when a push is recorded
-            await asyncio.sleep(0.02)
-        await asyncio.sleep(0.02)
+        async with asyncio.timeout(20):
+            await written.wait()
+        await asyncio.sleep(0.03)
         spent += time.process_time() - begun
+    with ledger.read() as connection:
+        states = connection.execute(select(tables.notifications.c.state)).scalars().all()
+    if told != len(states) or any(state != NotificationState.SENT.value for state in states):
+        raise RuntimeError(f"{states.count(NotificationState.SENT.value)} of {told} pushes were recorded as sent")
     runs.cancel()
     await asyncio.gather(runs, return_exceptions=True)
     return spent / told
-
-
-def _pending(ledger: Ledger) -> bool:
-    # Looked at past SQLAlchemy, so that looking does not count for much.
-    with ledger.read() as connection:
-        query = "SELECT 1 FROM notifications WHERE state = ? LIMIT 1"
-        return connection.exec_driver_sql(query, (NotificationState.PENDING.value,)).first() is not None
 
 
 def push_cost(folder: Path, city: City, batch: int) -> float:
