@@ -112,6 +112,10 @@ async def until(ledger: Ledger, holds: Callable[[list[Any]], bool]) -> list[Any]
     return found
 
 
+def states(found: list[Any]) -> list[str]:
+    return [row.state for row in found]
+
+
 def all_sent(found: list[Any]) -> bool:
     return bool(found) and all(row.state == "sent" for row in found)
 
@@ -167,6 +171,23 @@ async def test_a_channel_nobody_runs_fails_at_once(ledger: Ledger, pipeline: Pip
     async with running(Outbox(ledger, {}, clock)):
         found = await until(ledger, lambda found: len(found) == 2 and {row.state for row in found} == {"failed"})
     assert "no channel 'mqtt' is set up" in found[0].last_error
+
+
+async def test_a_channel_nobody_runs_fails_at_once_beside_one_that_somebody_runs(
+    ledger: Ledger, clock: ManualClock
+) -> None:
+    city = support.city()
+    worker = city.workers["worker-1"]
+    both = {**city.workers, "worker-1": type(worker)(worker.id, worker.name, worker.phone, ("sms", "mqtt"))}
+    object.__setattr__(city, "workers", both)
+    pipeline, channel = Pipeline(ledger, city), ScriptedChannel()
+    outbox = Outbox(ledger, {"mqtt": channel}, clock)
+    async with running(outbox):
+        for index, number in ((0, 2), (2, 4)):
+            await asyncio.to_thread(pipeline.handle, [verdict(index)], NOON_US)
+            outbox.wake()
+            found = await until(ledger, lambda found, n=number: len(found) == n and "pending" not in states(found))  # type: ignore[misc] # a default binds the number
+            assert states(found) == ["failed", "sent"] * (number // 2)
 
 
 async def test_a_restart_sends_what_was_left_once_and_nothing_twice(
