@@ -39,7 +39,7 @@ REPEATS, CALLS = 5, 10
 PUSHES = 100
 SECOND_US = 1_000_000
 BEGIN_US = 1_769_832_000 * SECOND_US
-LEFT_OVER = 500  # events made in one call when the ledger is filled
+AT_ONCE = 500  # events made in one call when the ledger is filled
 
 
 def verdict(sensor: int, phase: Phase, at_us: int) -> Verdict:
@@ -78,7 +78,7 @@ class Filled:
         ledger = Ledger.open(f"sqlite:///{self._path}")
         pipeline, count, begun = Pipeline(ledger, city), 0, iter(_methane(city, 1))
         while count < events:
-            some = [next(begun) for _ in range(min(LEFT_OVER, events - count))]
+            some = [next(begun) for _ in range(min(AT_ONCE, events - count))]
             pipeline.handle([verdict(one, Phase.RAISED, BEGIN_US) for one in some], BEGIN_US)
             count = _open_events(ledger)
         ledger.close()
