@@ -138,7 +138,11 @@ async def _pushed(ledger: Ledger, pipeline: Pipeline, sensors: Sequence[int], ba
         asyncio.get_running_loop(),
         asyncio.Event(),
     )
-    ledger.subscribe(lambda _: loop.call_soon_threadsafe(written.set))
+
+    def told_of(_trail_id: int) -> None:
+        loop.call_soon_threadsafe(written.set)
+
+    ledger.subscribe(told_of)
     runs = asyncio.create_task(outbox.run())
     await asyncio.sleep(0.3)  # it has looked at the empty ledger and waits to be woken
     spent, told, now_us = 0.0, 0, BEGIN_US
