@@ -34,6 +34,9 @@ SILENT_AFTER_S = 3.0
 
 SERIES_PATIENCE_S = 30.0
 AGAIN_S = 0.2
+GATHER_S = 0.01
+"""What the core says is heard not more often: in a storm of alarms it says a hundred times a second that they grew."""
+
 
 
 class CoreSilentError(RetryableError):
@@ -63,6 +66,7 @@ class Core:
                 while frames := await link.receive():
                     for frame in frames:
                         self._hear(FROM_CORE.decode(frame))
+                    await asyncio.sleep(GATHER_S)
             except (LinkBrokenError, msgspec.DecodeError) as error:
                 log.warning("the core says what nobody understands", why=str(error))
             finally:
