@@ -12,9 +12,11 @@ import socket
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from alerting.accounts import Accounts
 from alerting.bell import Bell
@@ -35,6 +37,7 @@ from gridwhistle.desk import StoredReadings
 from gridwhistle.latest import Latest, SharedClock
 from gridwhistle.page_process import Order, kept_sensors, ledger_url
 from gridwhistle.parts import owners
+from ingest.model import Int32s
 
 FIRST_WORD_S = 5.0
 
@@ -70,9 +73,10 @@ async def _ports(order: Order, settings: Settings, house: AsyncExitStack) -> Por
         running = asyncio.create_task(core.run(), name="core")
         house.push_async_callback(_ended, running)
         await core.introduced(FIRST_WORD_S)
-    together = Cores(cores, owners(settings.parts, city) if settings.parts else None)
+    owning = owners(settings.parts, city) if settings.parts else None
+    all_cores = Cores(cores, owning)
     ledger.subscribe(bell.ring)
-    ledger.subscribe(together.changed)
+    ledger.subscribe(all_cores.changed)
     return Ports(
         city=city,
         clock=clock,
@@ -81,9 +85,9 @@ async def _ports(order: Order, settings: Settings, house: AsyncExitStack) -> Por
         cases=ledger,
         commands=Commands(ledger, city),
         accounts=Accounts(ledger, session_hours=settings.dashboard.session_hours),
-        readings=_readings(settings, city, together, house),
-        last_values=lambda: newest([one.values() for one in latest]),
-        health=together.health,
+        readings=_readings(settings, city, all_cores, house),
+        last_values=lambda: together([one.values() for one in latest], owning),
+        health=all_cores.health,
         bell=bell,
     )
 
@@ -118,18 +122,21 @@ async def _ended(task: asyncio.Task[None]) -> None:
     await asyncio.wait([task])
 
 
-def newest(known: Sequence[LastValues]) -> LastValues:
-    """Of what several cores know of every sensor, the newest."""
-    best = known[0]
-    for other in known[1:]:
-        newer = other.event_us > best.event_us
-        best = LastValues(
-            np.where(newer, other.event_us, best.event_us),
-            np.where(newer, other.value, best.value),
-            np.where(newer, other.silent, best.silent),
-            np.where(np.isnan(best.offset_s), other.offset_s, best.offset_s),
-        )
-    return best
+def together(known: Sequence[LastValues], owning: Int32s | None) -> LastValues:
+    """What several cores know, of every sensor that of the core that has it. owning: which, None for one core."""
+    if owning is None:
+        return known[0]
+
+    def of_owner(columns: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+        answer: npt.NDArray[Any] = np.stack(columns)[owning, np.arange(len(owning))]
+        return answer
+
+    return LastValues(
+        of_owner([one.event_us for one in known]),
+        of_owner([one.value for one in known]),
+        of_owner([one.silent for one in known]),
+        of_owner([one.offset_s for one in known]),
+    )
 
 
 if __name__ == "__main__":

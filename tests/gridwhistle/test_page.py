@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from alerting.ledger import Ledger, LedgerOutdatedError, LedgerUnavailableError
 from config.settings import ClockSettings, ClockSource, InfluxStoreSettings, MqttSettings, Settings
 from dashboard_api.ports import LastValues
-from gridwhistle.page import newest
+from gridwhistle.page import together
 from gridwhistle.page_process import Order, ledger_url
 from tests.support.daemon import ROOT
 from tests.support.dashboard import DISTRICT
@@ -86,13 +86,15 @@ class TestJoin:
             Ledger.join(f"sqlite:///{tmp_path / 'nowhere' / 'ledger.sqlite'}")
 
 
-def test_of_several_cores_the_newest_value_of_every_sensor_counts() -> None:
+def test_of_several_cores_the_one_that_has_a_sensor_says_how_it_is() -> None:
     def known(*rows: tuple[int, float, bool, float]) -> LastValues:
         event_us, value, silent, offset_s = zip(*rows, strict=True)
         return LastValues(np.array(event_us), np.array(value), np.array(silent), np.array(offset_s))
 
-    one = known((5, 1.0, True, 7.0), (0, 0.0, False, np.nan))
-    other = known((4, 2.0, False, np.nan), (9, 3.0, True, -2.0))
-    both = newest([one, other])
-    assert (both.event_us.tolist(), both.value.tolist(), both.silent.tolist()) == ([5, 9], [1.0, 3.0], [True, True])
-    assert both.offset_s.tolist() == [7.0, -2.0]
+    one = known((5, 1.0, True, 7.0), (0, 0.0, False, np.nan), (0, 0.0, False, np.nan))
+    other = known((6, 2.0, False, np.nan), (9, 3.0, False, -2.0), (0, 0.0, True, np.nan))
+    both = together([one, other], np.array([0, 1, 1], np.int32))
+    assert (both.event_us.tolist(), both.value.tolist()) == ([5, 9, 0], [1.0, 3.0, 0.0])
+    assert both.silent.tolist() == [True, False, True], "one that was never heard can be silent, too"
+    assert both.offset_s[:2].tolist() == [7.0, -2.0]
+    assert together([one], None) is one
