@@ -38,7 +38,6 @@ GATHER_S = 0.01
 """What the core says is heard not more often: in a storm of alarms it says a hundred times a second that they grew."""
 
 
-
 class CoreSilentError(RetryableError):
     """The core does not answer."""
 

@@ -21,6 +21,7 @@ from ingest.model import Admission, Messages, ReadingBatch
 from ingest.spool import Spool
 from ingest.store import StoreRefusedError
 from tests.gridwhistle.house import CLOCK, NINE, FailingStore, House, message, methane, reading, tick
+from tests.support.daemon import eventually
 
 
 @pytest.fixture(scope="module")
@@ -126,8 +127,7 @@ class TestSafeBeforeAcknowledged:
         bulk, urgent = house.lanes
         monkeypatch.setattr(bulk.spool, "has_room", lambda _: False)
         waiting = asyncio.create_task(house.take(reading(methane(city, 1), 1.0), lane=0))
-        while house.line.spool_trouble is None:
-            await asyncio.sleep(0)
+        await eventually(lambda: house.line.spool_trouble is not None, "the full spool is known")
         await house.take(reading(methane(city), 61.0), lane=1)
         assert [event.category for event in house.ledger.events()] == [Category.GAS_LEAK]
         assert (bulk.spool.end, urgent.spool.end) == (0, 1)
