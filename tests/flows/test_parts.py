@@ -86,7 +86,12 @@ async def test_each_part_files_into_one_ledger_and_comes_back_after_a_kill(tmp_p
                 await alarms(east[0], west[0], east[1], west[1])
                 await eventually(lambda: httpx.get(f"{daemon.url}/healthz").status_code == 200, "west is well again")
                 span = {"from": "2026-01-01T00:00:00Z", "to": "2100-01-01T00:00:00Z"}
-                kept = (await reader.get(f"/api/v1/sensors/{west[1].id}/readings", params=span)).json()
-                assert kept["value"] == [61.0]
+                kept: list[float] = []
+                async with asyncio.timeout(60):
+                    while not kept:  # the store follows at its own pace
+                        answer = await reader.get(f"/api/v1/sensors/{west[1].id}/readings", params=span)
+                        kept = answer.json()["value"]
+                        await asyncio.sleep(0.05)
+                assert kept == [61.0]
         finally:
             await asyncio.to_thread(daemon.stop)
