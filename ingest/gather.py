@@ -12,8 +12,8 @@ from ingest.model import Bools, Messages
 
 UInt16s = npt.NDArray[np.uint16]
 
-SHARE: Final = 2
-"""Times the reader's own time that is waited for a batch to fill: it spends a third of its time on batches at most,
+SHARE: Final = 4
+"""Times the reader's own time that is waited for a batch to fill: it spends a fifth of its time on batches at most,
 as long as the longest wait allows it."""
 
 
