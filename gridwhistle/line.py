@@ -2,10 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -13,12 +12,13 @@ import structlog
 
 from alerting.pipeline import Pipeline
 from config.city import City
-from config.clock import Clock, FollowingClock, from_datetime, isoformat
+from config.clock import Clock, FollowingClock
 from config.errors import RetryableError
 from detectors.engine import DEVICE_REFUSALS, Engine
 from detectors.model import Verdict
 from gridwhistle.lane import Lane, Unstored
 from gridwhistle.latest import Latest
+from gridwhistle.ticks import segments
 from ingest.intake import Intake
 from ingest.liveness import Liveness
 from ingest.model import Admission, Messages, ReadingBatch, Refusal, RefusalReason
@@ -46,9 +46,6 @@ FILED_AT_ONCE = 1000
 RECENT_US = 10_000_000
 """How old the last batch may be for its delay to say something of the present."""
 
-SEGMENT_US = 5_000_000
-"""Stretch of published time that may be judged in one go when a replay runs ahead of us."""
-
 
 class DeadLetters(Protocol):
     """Where refused readings are kept for people to read."""
@@ -56,56 +53,6 @@ class DeadLetters(Protocol):
     def write(self, refused: Sequence[Refusal]) -> None:
         """Keep them durably."""
         ...
-
-
-def segments(messages: Messages, clock_topic: str | None) -> Iterator[tuple[int | None, Messages]]:
-    """Cut messages at the ticks of a published clock: (the time to move on to first, the readings then admitted).
-
-    Ticks less than SEGMENT_US apart are taken together at the last of them: messages that have waited together are
-    judged together, as a micro-batch of life would be. Without a clock topic everything is one segment. A tick that
-    cannot be read is passed over.
-    """
-    if clock_topic is None:
-        yield None, messages
-        return
-    begun: int | None = None
-    tick: int | None = None
-    gathered: list[int] = []
-    for number, topic in enumerate(messages.topics):
-        if topic != clock_topic:
-            gathered.append(number)
-            continue
-        if (heard := read_tick(messages.payloads[number])) is None:
-            continue
-        if begun is None or heard - begun >= SEGMENT_US:
-            if gathered or tick is not None:
-                yield tick, _some(messages, gathered)
-            begun, gathered = heard, []
-        tick = heard
-    if gathered or tick is not None:
-        yield tick, _some(messages, gathered)
-
-
-def _some(messages: Messages, numbers: Sequence[int]) -> Messages:
-    rows = np.array(numbers, np.int64)
-    return Messages(
-        [messages.topics[number] for number in numbers],
-        [messages.payloads[number] for number in numbers],
-        messages.received_us[rows],
-        messages.retained[rows],
-        messages.redelivered[rows],
-    )
-
-
-def read_tick(payload: bytes) -> int | None:
-    """Wall time in microseconds of a clock message; None, and a line in the log, where it cannot be read."""
-    try:
-        heard = from_datetime(datetime.fromisoformat(json.loads(payload)["time"]))
-        isoformat(heard)  # a time that cannot be written cannot be lived in
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
-        log.warning("clock message unreadable", found=repr(payload[:80]), expected='{"time": RFC 3339}', why=str(error))
-        return None
-    return heard
 
 
 class Retry:

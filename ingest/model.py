@@ -83,14 +83,15 @@ class Messages:
             receipt,
         )
 
-    def part(self, begin: int, end: int) -> "Messages":
-        """Messages begin to end (excluded); without the receipt, which is for all of them together."""
+    def take(self, numbers: Sequence[int]) -> "Messages":
+        """The messages at these positions; without the receipt, which is for all of them together."""
+        rows = np.array(numbers, np.int64)
         return Messages(
-            self.topics[begin:end],
-            self.payloads[begin:end],
-            self.received_us[begin:end],
-            self.retained[begin:end],
-            self.redelivered[begin:end],
+            [self.topics[number] for number in numbers],
+            [self.payloads[number] for number in numbers],
+            self.received_us[rows],
+            self.retained[rows],
+            self.redelivered[rows],
         )
 
 

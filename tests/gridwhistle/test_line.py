@@ -16,7 +16,8 @@ from config.clock import US_PER_SECOND, FollowingClock
 from config.errors import RetryableError
 from config.vocabulary import Category
 from detectors.model import Verdict
-from gridwhistle.line import merge, read_tick, segments
+from gridwhistle.line import merge
+from gridwhistle.ticks import read_tick, segments
 from ingest.model import Admission, Messages, ReadingBatch
 from ingest.spool import Spool
 from ingest.store import StoreRefusedError
