@@ -93,6 +93,10 @@ _TABLE = (
     Quantity("fire_score", Kind.CAMERA, "1", 0, 1, Category.FIRE, life_safety=True, steps=True, reach=(0, 1.1),
              conversions=_RATIO),
     Quantity("intrusion_score", Kind.CAMERA, "1", 0, 1, Category.INTRUSION, steps=True, conversions=_RATIO),
+    # camera, of the picture itself: mean brightness, sharpness of edges, share of it that changed since the last one
+    Quantity("image_brightness", Kind.CAMERA, "1", 0, 1, Category.INTRUSION, steps=True, conversions=_RATIO),
+    Quantity("image_sharpness", Kind.CAMERA, "1", 0, 1, Category.INTRUSION, steps=True, conversions=_RATIO),
+    Quantity("image_change", Kind.CAMERA, "1", 0, 1, Category.INTRUSION, steps=True, conversions=_RATIO),
     # building
     Quantity("door_open", Kind.BUILDING, "1", 0, 1, Category.INTRUSION, steps=True),
     Quantity("help_button", Kind.BUILDING, "1", 0, 1, Category.CARE, life_safety=True, steps=True,

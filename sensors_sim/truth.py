@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -13,7 +13,7 @@ from config.clock import from_datetime, isoformat, to_datetime
 from config.errors import ConfigurationError
 from config.vocabulary import Category, Role, Severity
 
-VERSION = 1
+VERSION = 2
 """Edition of the file's layout."""
 
 
@@ -22,6 +22,21 @@ class FaultKind(StrEnum):
 
     STUCK = "stuck"  # goes on sending one value
     SILENT = "silent"  # sends no more
+    SPIKING = "spiking"  # single readings far away
+    NOISY = "noisy"  # scatters many times as much as it did
+    BIAS = "bias"  # a constant too much or too little, from one reading to the next
+    DRIFT = "drift"  # away from the truth at a constant rate
+    CURVED_DRIFT = "curved_drift"  # away faster and faster, as a polynomial of time
+    SATURATED = "saturated"  # stands at the end of its scale
+    DROPOUT = "dropout"  # falls to nothing or to a default value, again and again
+    UNIT = "unit"  # sends another unit than it says
+    SWAPPED = "swapped"  # sends under another one's name
+    CLOCK = "clock"  # its clock is minutes or hours off
+    TEMPERATURE_LEAK = "temperature_leak"  # shows the temperature in what it measures
+    FROZEN_IMAGE = "frozen_image"
+    DARK_IMAGE = "dark_image"
+    BLURRED_IMAGE = "blurred_image"
+    COVERED_LENS = "covered_lens"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +48,8 @@ class Episode:
     limit is passed for as long as the limit asks; may be empty. limit_us: when the first of them must be raised,
     None where none is. severity: the gravest limit passed, None where none is. responsible: id of the person to be
     called at that place and time, None where nobody is on duty. responsible_at: the same for the grid of each of the
-    sensors, since what spreads is first seen now here, now there.
+    sensors, since what spreads is first seen now here, now there. kind: which happening. department: id of the one
+    called to the category, None where none is. details: what else the happening tells (a leak rate, a wind).
     """
 
     name: str
@@ -49,6 +65,9 @@ class Episode:
     severity: Severity | None
     responsible: str | None
     responsible_at: Mapping[str, str | None]
+    kind: str = ""
+    department: str | None = None
+    details: Mapping[str, float | str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +86,10 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """Everything a run staged. not_staged: what could not be, each with its reason (name, reason)."""
+    """Everything a run staged. not_staged: what could not be, each with its reason (name, reason).
+
+    scenario: its name, empty for the example day.
+    """
 
     city: str
     seed: int
@@ -76,6 +98,7 @@ class Truth:
     episodes: tuple[Episode, ...]
     faults: tuple[Fault, ...]
     not_staged: tuple[tuple[str, str], ...] = ()
+    scenario: str = ""
 
     def touched(self) -> frozenset[str]:
         """Ids of all sensors that anything happened to; an alarm about any other sensor is a false one."""
@@ -115,6 +138,7 @@ def write_truth(truth: Truth, path: Path) -> None:
     content = {
         "version": VERSION,
         "city": truth.city,
+        "scenario": truth.scenario,
         "seed": truth.seed,
         "from": isoformat(truth.start_us),
         "to": isoformat(truth.end_us),
@@ -167,6 +191,12 @@ class _Entry:
             raise ConfigurationError(f"{self._at}: {key} is {content!r}, expected an object of texts or nulls")
         return dict(content)
 
+    def details(self, key: str) -> dict[str, float | str]:
+        content = self.take(key, Mapping, "an object of numbers and texts")
+        if not all(isinstance(value, int | float | str) and not isinstance(value, bool) for value in content.values()):
+            raise ConfigurationError(f"{self._at}: {key} is {content!r}, expected an object of numbers and texts")
+        return dict(content)
+
     def time_us(self, key: str) -> int:
         value = self.text(key)
         try:
@@ -207,6 +237,9 @@ def _episode(entry: _Entry) -> Episode:
         severity=entry.severity("severity"),
         responsible=entry.maybe_text("responsible"),
         responsible_at=entry.maybe_texts_by_text("responsible_at"),
+        kind=entry.text("kind"),
+        department=entry.maybe_text("department"),
+        details=entry.details("details"),
     )
 
 
@@ -248,5 +281,6 @@ def read_truth(path: Path) -> Truth:
         end_us=top.time_us("to"),
         episodes=tuple(_episode(_Entry(path, f"episodes[{row}]", entry)) for row, entry in enumerate(episodes)),
         faults=tuple(_fault(_Entry(path, f"faults[{row}]", entry)) for row, entry in enumerate(faults)),
+        scenario=top.text("scenario"),
         not_staged=tuple((entry.text("name"), entry.text("reason")) for entry in reasons),
     )

@@ -81,6 +81,9 @@ SIGNALS: Mapping[str, Signal] = MappingProxyType({
     "smoke_score": Signal(_SCORE, 0.01, 100, place=0.004, noise=0.02, memory_s=10),
     "fire_score": Signal(_SCORE, 0.01, 100, place=0.004, noise=0.015, memory_s=10),
     "intrusion_score": Signal(_SCORE, 0.02, 100, place=0.006, noise=0.03, memory_s=10),
+    "image_brightness": Signal(_SUM, 0.45, 100, rhythm="sun", swing=0.15, place=0.04, noise=0.012, memory_s=120),
+    "image_sharpness": Signal(_SUM, 0.6, 100, place=0.05, noise=0.015, memory_s=60),
+    "image_change": Signal(_SUM, 0.12, 1000, rhythm="street", swing=0.05, place=0.01, noise=0.015, memory_s=10),
     # building
     "door_open": Signal(Law.SWITCH, 1.8, 1, memory_s=25),
     "help_button": Signal(Law.REST, 0, 1),

@@ -32,7 +32,7 @@ def test_times_stand_in_the_file_as_rfc_3339(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("place", "value", "message"),
     [
-        (("version",), 2, "the file: version is 2, expected 1"),
+        (("version",), 3, "the file: version is 3, expected 2"),
         (("seed",), "x", "the file: seed is 'x', expected a whole number"),
         (("episodes",), {}, r"the file: episodes is \{\}, expected a list"),
         (("episodes", 0), 7, r"episodes\[0\]: found int, expected an object"),

@@ -1,0 +1,255 @@
+"""What every kind of happening needs to be staged: the stage it stands on, and what it answers with."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from config.clock import US_PER_SECOND
+from config.limits import Limit, Side
+from config.vocabulary import Category, Severity
+from sensors_sim.physics.weather import Weather
+from sensors_sim.scenario import Wish
+from sensors_sim.truth import Episode, Fault, on_duty
+from sensors_sim.world import World
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+LATTICE = 2_000
+"""Moments at which the truth about limits is computed, at most; and never closer together than LATTICE_S."""
+LATTICE_S = 5.0
+
+
+class CannotError(Exception):
+    """This city has no place for it; says why, in plain English."""
+
+
+class Nature(Protocol):
+    """The quiet day."""
+
+    def mean(self, sensors: Integers, time_us: int) -> Floats:
+        """What some sensors would read without noise, at one time."""
+        ...
+
+    def noise(self, sensors: Integers) -> Floats:
+        """Standard deviation of what they scatter by around it."""
+        ...
+
+
+class Change(Protocol):
+    """Something done to the values of some sensors. sensors: their rows, ascending; nothing outside from_us..to_us.
+
+    Whatever happens to many sensors alike should be one Change over all of them: each costs time at every instant.
+    """
+
+    @property
+    def sensors(self) -> Integers:
+        """Rows that it touches."""
+        ...
+
+    @property
+    def from_us(self) -> int:
+        """Before it nothing is changed."""
+        ...
+
+    @property
+    def to_us(self) -> int:
+        """From it on nothing is changed."""
+        ...
+
+    def changed(self, which: Integers, times_us: Integers, values: Floats) -> Floats:
+        """What ``self.sensors[which]`` see at the given times instead of the given values, pairwise."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """Boxes that cannot send. devices: names. keeps: whether they store what they measure and send it afterwards.
+
+    Without power nothing is measured either (keeps is False).
+    """
+
+    devices: frozenset[str]
+    from_us: int
+    to_us: int
+    keeps: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Hurry:
+    """Sensors that sample ``times`` as often for a while, as devices do that report on change or on alarm."""
+
+    sensors: Integers
+    from_us: int
+    to_us: int
+    times: float
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """What a happening does, and the truth about it. faults: sensors that it makes lie (a covered lens is no event)."""
+
+    changes: tuple[Change, ...] = ()
+    episodes: tuple[Episode, ...] = ()
+    faults: tuple[Fault, ...] = ()
+    outages: tuple[Outage, ...] = ()
+    hurries: tuple[Hurry, ...] = ()
+
+
+@dataclass(slots=True)
+class Stage:
+    """Where happenings take place. taken: rows of sensors that have a part in something; busy_grids: grids that have.
+
+    rng: of this happening alone, so that one more in the file changes no other.
+    """
+
+    world: World
+    nature: Nature
+    weather: Weather
+    rng: np.random.Generator
+    start_us: int
+    end_us: int
+    taken: set[int] = field(default_factory=set)
+    busy_grids: set[str] = field(default_factory=set)
+
+    def rows(self, *quantities: str) -> list[int]:
+        """Rows of the free sensors of some quantities."""
+        return [row for row in self.world.measuring(*quantities).tolist() if row not in self.taken]
+
+    def pick(self, rows: Sequence[int]) -> int:
+        """One of the rows, a free one in a grid where nothing else happens if there is any. Raises CannotError."""
+        free = [row for row in rows if row not in self.taken]
+        if not free:
+            raise CannotError("every such sensor has a part in something else")
+        columns = self.world.city.columns
+        calm = [row for row in free if columns.grid.names[columns.grid.code[row]] not in self.busy_grids]
+        choice = calm or free
+        return choice[int(self.rng.integers(len(choice)))]
+
+    def reserve(self, rows: Sequence[int] | Integers) -> None:
+        """Nothing else happens to these sensors."""
+        columns = self.world.city.columns
+        for row in map(int, rows):
+            self.taken.add(row)
+            self.busy_grids.add(columns.grid.names[columns.grid.code[row]])
+
+    def onset_us(self, wish: Wish) -> int:
+        """When it begins: as wished, or drawn from the middle of the run. Whole seconds."""
+        length_s = (self.end_us - self.start_us) / US_PER_SECOND
+        at_s = wish.at_s if wish.at_s is not None else float(self.rng.uniform(0.25, 0.6)) * length_s
+        return self.start_us + int(at_s) * US_PER_SECOND
+
+    def lasts_us(self, wish: Wish, usual_s: float) -> int:
+        """For how long, as wished or as usual."""
+        return int((wish.lasts_s or usual_s) * US_PER_SECOND)
+
+
+Happening = Callable[[Stage, Wish], Staged]
+"""Stages one happening as wished. Raises CannotError where the city has no place for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """What the truth says of limits. over: ids of the sensors that surely pass one for as long as it asks.
+
+    limit_us: by when the first of them has, None where none does; severity: of the gravest so passed.
+    """
+
+    over: tuple[str, ...]
+    limit_us: int | None
+    severity: Severity | None
+
+
+def passed_limits(stage: Stage, changes: Sequence[Change], *, margin: float = 5.0) -> Passed:
+    """Which limits some changes surely pass, whatever the noise does.
+
+    margin: in standard deviations of each sensor's noise, by which a value must be beyond the limit.
+    """
+    sensors = np.unique(np.concatenate([change.sensors for change in changes])) if changes else np.empty(0, np.int64)
+    step_s = max(LATTICE_S, (stage.end_us - stage.start_us) / US_PER_SECOND / LATTICE)
+    lattice = np.arange(stage.start_us, stage.end_us, round(step_s * US_PER_SECOND), dtype=np.int64)
+    limited = [row for row in sensors.tolist() if stage.world.city.limits.of(*_named(stage.world, row))]
+    if not limited or not lattice.size:
+        return Passed((), None, None)
+    rows = np.array(limited, np.int64)
+    values = np.array([stage.nature.mean(rows, int(time)) for time in lattice])
+    for change in changes:
+        which = np.searchsorted(change.sensors, rows).clip(max=len(change.sensors) - 1)
+        for column in np.flatnonzero(change.sensors[which] == rows).tolist():
+            values[:, column] = change.changed(np.full(lattice.shape, which[column]), lattice, values[:, column])
+    safe = margin * stage.nature.noise(rows)
+    over: dict[str, None] = {}
+    moments: list[int] = []
+    worst: list[Severity] = []
+    for column, row in enumerate(limited):
+        sensor_id, quantity = _named(stage.world, row)
+        interval_s = float(stage.world.city.columns.interval_s[row])
+        for limit in stage.world.city.limits.of(sensor_id, quantity):
+            index = _first_passing(
+                limit, values[:, column], safe=float(safe[column]), step_s=step_s, interval_s=interval_s
+            )
+            if index is not None:
+                over[sensor_id] = None
+                moments.append(int(lattice[index]))
+                worst.append(limit.severity)
+    return Passed(tuple(over), min(moments, default=None), min(worst, default=None))
+
+
+def _named(world: World, row: int) -> tuple[str, str]:
+    columns = world.city.columns
+    return columns.ids[row], columns.quantity.names[columns.quantity.code[row]]
+
+
+def _first_passing(limit: Limit, values: Floats, *, safe: float, step_s: float, interval_s: float) -> int | None:
+    """Index at which the limit has been passed for as long as it asks (and one interval), None if never."""
+    beyond = values - safe >= limit.threshold if limit.side is Side.HIGH else values + safe <= limit.threshold
+    need = max(1, int(np.ceil((limit.hold_s + interval_s) / step_s)))
+    run = 0
+    for index, is_beyond in enumerate(beyond.tolist()):
+        run = run + 1 if is_beyond else 0
+        if run > need:
+            return index
+    return None
+
+
+def episode(
+    stage: Stage,
+    changes: Sequence[Change],
+    centre: int,
+    *,
+    kind: str,
+    category: Category,
+    from_us: int,
+    to_us: int,
+    seen_by: Sequence[int] | Integers,
+    details: Mapping[str, float | str] = MappingProxyType({}),
+) -> Episode:
+    """The truth about one event. centre: row of the sensor nearest to its cause. seen_by: rows that could see it."""
+    city = stage.world.city
+    place = city.sensors[centre]
+    limits = passed_limits(stage, changes)
+    called_us = from_us if limits.limit_us is None else limits.limit_us
+    reached = [city.sensors[int(row)] for row in seen_by]
+    department = city.department_for(category)
+    return Episode(
+        name=f"{kind} {place.device}",
+        kind=kind,
+        category=category,
+        lon=place.lon,
+        lat=place.lat,
+        grid=place.grid,
+        from_us=from_us,
+        to_us=min(stage.end_us, to_us),
+        sensors=tuple(sensor.id for sensor in reached),
+        over_limit=limits.over,
+        limit_us=limits.limit_us,
+        severity=limits.severity,
+        responsible=on_duty(city, place.grid, called_us),
+        responsible_at={sensor.id: on_duty(city, sensor.grid, called_us) for sensor in reached},
+        department=None if department is None else department.id,
+        details=dict(details),
+    )
