@@ -1,11 +1,11 @@
 """The engine: sole owner of the state of every sensor; runs the bank over each batch of readings."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import repeat
 from types import MappingProxyType
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -50,22 +50,50 @@ _OWN = {
     "fault": Column("u2", rare=True),  # a bit per standing condition that speaks against the sensor
     "told_us": Column("i8", NEVER, rare=True),  # event time of the latest verdict about its values
 }
-_Judged = tuple[list[list[Verdict]], list[list[Int64s]]]
-"""By detector: the verdicts, and the rows that it wants to judge when all others have been judged."""
-
+_Given = TypeVar("_Given")
+_Made = TypeVar("_Made")
 _BIT = {condition: 1 << place for place, condition in enumerate(Condition)}
 _ALWAYS_FAULT = frozenset(Condition) - {Condition.HIGH, Condition.LOW, Condition.UNUSUAL}
 
 
 @dataclass(frozen=True, slots=True)
 class _Turn:
-    """The readings of a round, with the time and value of the one before."""
+    """Readings of a round, with the time and value of the one before."""
 
     sensor: Int64s
     event_us: Int64s
     value: Float64s
     previous_us: Int64s
     previous: Float64s
+
+    def some(self, rows: Int64s) -> "_Turn":
+        """Some of them."""
+        return _Turn(
+            self.sensor[rows], self.event_us[rows], self.value[rows], self.previous_us[rows], self.previous[rows]
+        )
+
+
+def _joined(turns: Sequence[_Turn]) -> _Turn:
+    def column(name: str) -> npt.NDArray[Any]:
+        return np.concatenate([getattr(turn, name) for turn in turns])
+
+    return _Turn(column("sensor"), column("event_us"), column("value"), column("previous_us"), column("previous"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """Readings that are judged in one go. known: the sensors' faces as they were before."""
+
+    turn: _Turn
+    known: npt.NDArray[np.void]
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """Of a block, by detector: the verdicts, and the readings that it wants to judge when all have been judged."""
+
+    found: list[list[Verdict]]
+    left: list[list[_Turn]]
 
 
 def _by_sensor(verdict: Verdict) -> int:
@@ -118,47 +146,56 @@ class Engine:
 
     def _judge(self, sensor: Int64s, event_us: Int64s, value: Float64s, now_us: int) -> list[Verdict]:
         """One round. First everybody's new reading is known, then each judges, then those who look at all."""
-        if len(sensor) > 1:  # who is judged by the same detectors stands together: no sifting, only views
-            order = np.argsort(self._classes.of[sensor], kind="stable")
-            sensor, event_us, value = sensor[order], event_us[order], value[order]
-        known = self._records.faces.take(sensor, mode="clip")
-        newer = event_us > known["shared/last_us"]
-        if holds(~newer):
-            sensor, event_us, value, known = sensor[newer], event_us[newer], value[newer], known[newer]
-        if not len(sensor):
-            return []
-        turn = _Turn(sensor, event_us, value, known["shared/last_us"].copy(), known["shared/last"].copy())
-        self.shared["last_us"][sensor], self.shared["last"][sensor] = event_us, value
-        verdicts = self._recovered(turn, known, now_us)
-        judged = self._judge_blocks(turn)
+        # Who is judged by the same detectors stands together: no sifting, only views.
+        order = np.argsort(self._classes.of[sensor], kind="stable")
+
+        def known(rows: slice) -> _Block:
+            mine = order[rows]
+            return self._know(sensor[mine], event_us[mine], value[mine])
+
+        several = self._threads > 1 and len(sensor) >= 2 * WIDE_BLOCK
+        size = WIDE_BLOCK if several else BLOCK
+        cuts = [slice(begin, begin + size) for begin in range(0, len(sensor), size)]
+        blocks = self._each(known, cuts, several=several)
+        verdicts = [verdict for block in blocks for verdict in self._recovered(block, now_us)]
+        verdicts.sort(key=_by_sensor)
+        self._note(verdicts)
+        judged = self._each(self._judge_block, [block for block in blocks if len(block.turn.sensor)], several=several)
         for place, detector in enumerate(self.bank):
-            found = [verdict for block, _ in judged for verdict in block[place]]
-            left = [rows for _, block in judged for rows in block[place]]
-            if any(map(len, left)):
-                found += self._judge_late(detector, turn, np.concatenate(left))
+            found = [verdict for block in judged for verdict in block.found[place]]
+            if left := [turn for block in judged for turn in block.left[place]]:
+                found += self._judge_late(detector, _joined(left))
             told = [self._in_order(verdict) for verdict in sorted(found, key=_by_sensor)]
             self._note(told)
             verdicts += told
         return verdicts
 
-    def _judge_blocks(self, turn: "_Turn") -> list[_Judged]:
-        """All readings, in blocks; a block touches no sensor of another one, so that threads change no answer."""
-        several = self._threads > 1 and len(turn.sensor) >= 2 * WIDE_BLOCK
-        size = WIDE_BLOCK if several else BLOCK
-        blocks = [slice(begin, begin + size) for begin in range(0, len(turn.sensor), size)]
+    def _each(self, work: Callable[[_Given], _Made], parts: Sequence[_Given], *, several: bool) -> list[_Made]:
+        """Do some work on each part; no part touches a sensor of another one, so that threads change no answer."""
         if not several:
-            return [self._judge_block(turn, rows) for rows in blocks]
+            return [work(part) for part in parts]
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self._threads, "judge")
-        return list(self._pool.map(self._judge_block, repeat(turn), blocks))
+        return list(self._pool.map(work, parts))
 
-    def _judge_block(self, turn: "_Turn", rows: slice) -> _Judged:
+    def _know(self, sensor: Int64s, event_us: Int64s, value: Float64s) -> _Block:
+        """Keep the time and value of readings that are newer than their sensor's last; the others are left out."""
+        known = self._records.faces.take(sensor, mode="clip")
+        newer = event_us > known["shared/last_us"]
+        if holds(~newer):
+            sensor, event_us, value, known = sensor[newer], event_us[newer], value[newer], known[newer]
+        previous_us, previous = known["shared/last_us"].copy(), known["shared/last"].copy()
+        self.shared["last_us"][sensor], self.shared["last"][sensor] = event_us, value
+        return _Block(_Turn(sensor, event_us, value, previous_us, previous), known)
+
+    def _judge_block(self, block: _Block) -> _Judged:
         """What each detector says of some readings, and which of them are left for when all have been judged."""
+        turn = block.turn
         found: list[list[Verdict]] = [[] for _ in self.bank]
-        left: list[list[Int64s]] = [[] for _ in self.bank]
-        readings = self._round(turn, rows)
-        part = self._records.take(readings.sensor)
-        judged = self._classes.runs(readings.sensor)
+        left: list[list[_Turn]] = [[] for _ in self.bank]
+        readings = self._round(turn)
+        part = self._records.take(turn.sensor)
+        judged = self._classes.runs(turn.sensor)
         runs = {run: (part.some(slice(*run)), readings.some(slice(*run))) for mine in judged for run in mine}
         everything = {run: some.columns("shared") for run, (some, _) in runs.items()}
         for place, (detector, mine) in enumerate(zip(self.bank, judged, strict=True)):
@@ -168,28 +205,27 @@ class Engine:
                 mask = detector.concerns(state, shared)
                 if mask is None:
                     found[place] += detector.judge(state, shared, some_readings)
-                else:
-                    left[place].append(rows_of(mask) + rows.start + run[0])
-        self._records.put(readings.sensor, part)
-        return found, left
+                elif holds(mask):
+                    left[place].append(turn.some(rows_of(mask) + run[0]))
+        self._records.put(turn.sensor, part)
+        return _Judged(found, left)
 
-    def _judge_late(self, detector: Detector, turn: "_Turn", rows: Int64s) -> Sequence[Verdict]:
-        readings = self._round(turn, rows)
-        part = self._records.take(readings.sensor)
-        found = detector.judge(part.columns(detector.name), part.columns("shared"), readings)
-        self._records.put(readings.sensor, part)
+    def _judge_late(self, detector: Detector, turn: _Turn) -> Sequence[Verdict]:
+        part = self._records.take(turn.sensor)
+        found = detector.judge(part.columns(detector.name), part.columns("shared"), self._round(turn))
+        self._records.put(turn.sensor, part)
         return found
 
-    def _round(self, turn: "_Turn", rows: slice | Int64s) -> Round:
-        sensor, event_us, previous_us = turn.sensor[rows], turn.event_us[rows], turn.previous_us[rows]
-        kind = self._kind[sensor].astype(np.int64)
-        first = previous_us == NEVER
-        elapsed = (event_us - previous_us) / self._interval_us[kind]
+    def _round(self, turn: _Turn) -> Round:
+        kind = self._kind[turn.sensor].astype(np.int64)
+        first = turn.previous_us == NEVER
+        elapsed = (turn.event_us - turn.previous_us) / self._interval_us[kind]
         if holds(first):
             elapsed[first] = 0.0
-        others = self._records.faces
-        value, previous = turn.value[rows], turn.previous[rows]
-        return Round(sensor, kind, event_us, value, first, previous_us, previous, elapsed, others)
+        return Round(
+            turn.sensor, kind, turn.event_us, turn.value, first, turn.previous_us, turn.previous, elapsed,
+            self._records.faces,
+        )  # fmt: skip
 
     def _in_order(self, verdict: Verdict) -> Verdict:
         """A verdict that is not older than what was told of the sensor before: its clock may have been put back."""
@@ -233,9 +269,10 @@ class Engine:
             self.own[column][sensor] = bits
             self.shared[count][sensor] = bits.bit_count()
 
-    def _recovered(self, turn: "_Turn", known: npt.NDArray[np.void], now_us: int) -> list[Verdict]:
-        """End what good readings alone can end. known: the sensors' faces as they were."""
-        sensor, verdicts = turn.sensor, []
+    def _recovered(self, block: _Block, now_us: int) -> list[Verdict]:
+        """End what good readings alone can end."""
+        turn, known, verdicts = block.turn, block.known, []
+        sensor = turn.sensor
         refused = rows_of(known["engine/refused"] > 0)
         if len(refused):
             self.own["refused"][sensor[refused]] = 0
@@ -254,11 +291,9 @@ class Engine:
             for row in np.flatnonzero(np.isin(sensor, list(self._orphans))):
                 held = sorted(self._orphans.pop(int(sensor[row])))
                 verdicts += [self._over(turn, int(row), condition, "reason.unjudged") for condition in held]
-        verdicts.sort(key=_by_sensor)
-        self._note(verdicts)
         return verdicts
 
-    def _over(self, turn: "_Turn", row: int, condition: Condition, key: str, least_us: int = NEVER) -> Verdict:
+    def _over(self, turn: _Turn, row: int, condition: Condition, key: str, least_us: int = NEVER) -> Verdict:
         sensor, at_us = int(turn.sensor[row]), max(least_us, int(turn.event_us[row]))
         return self._fault(
             sensor, condition, Phase.CLEARED, value=float(turn.value[row]), since_us=at_us, at_us=at_us, key=key
