@@ -9,6 +9,8 @@ const INK = '#23272b';
 const SOFT = '#5b6268';
 const POINTS = 600;
 const HEIGHT = 154;
+const SOON_MS = 1000; // the store follows the alarm: what is not there yet is asked for again, less and less often,
+const SELDOM_MS = 30000; // and as often as this where the alarm stands and its readings go on
 
 /** From well before the first suspicious reading until now, or some time after the alarm was over. */
 function windowOf(alarm, interval) {
@@ -116,9 +118,32 @@ async function read(alarm) {
   const series = await get(`${path}/readings`, {
     from: new Date(from).toISOString(), to: new Date(to).toISOString(), max_points: POINTS,
   });
+  const at = series.at.map((moment) => Date.parse(moment) / 1000);
+  const grain = (to - from) / POINTS; // a point may stand for as much
   return {
-    clock: wrongClock(sensor), until: to / 1000,
-    columns: [series.at.map((at) => Date.parse(at) / 1000), series.value, series.low, series.high],
+    clock: wrongClock(sensor), until: to / 1000, columns: [at, series.value, series.low, series.high],
+    complete: at.length > 0 && at[at.length - 1] * 1000 >= Date.parse(alarm.decided_by_reading_at) - grain,
+  };
+}
+
+/** Tell `found` (or `failed`) of the readings, and again as they come in. Gives the function that ends it. */
+function follow(alarm, found, failed) {
+  let waiting = 0;
+  let pause = SOON_MS / 2;
+  let wanted = true;
+  const again = (complete) => {
+    if (complete && alarm.cleared_at !== null) return;
+    pause = complete ? SELDOM_MS : Math.min(2 * pause, SELDOM_MS);
+    waiting = setTimeout(look, pause);
+  };
+  const look = () => read(alarm).then(
+    (data) => wanted && (found(data), again(data.complete)),
+    (error) => wanted && (failed(error), again(false)),
+  );
+  look();
+  return () => {
+    wanted = false;
+    clearTimeout(waiting);
   };
 }
 
@@ -126,13 +151,10 @@ export function Chart({alarm, level}) {
   const place = useRef(null);
   const [data, setData] = useState(null);
   const [problem, setProblem] = useState('');
-  useEffect(() => {
-    let wanted = true;
-    read(alarm).then((found) => wanted && setData(found), (error) => wanted && setProblem(problemText(error)));
-    return () => {
-      wanted = false;
-    };
-  }, [alarm.id, alarm.decided_by_reading_at, alarm.cleared_at]);
+  useEffect(() => follow(alarm, (found) => {
+    setData(found);
+    setProblem('');
+  }, (error) => setProblem(problemText(error))), [alarm.id, alarm.decided_by_reading_at, alarm.cleared_at]);
   useEffect(() => {
     if (!data || data.columns[0].length === 0) return undefined;
     const chart = new uPlot(options(alarm, level, place.current.clientWidth, data.until), data.columns, place.current);
@@ -145,7 +167,7 @@ export function Chart({alarm, level}) {
   }, [data, level]);
 
   const quantity = quantityName(alarm.quantity);
-  const empty = problem || (data && data.columns[0].length === 0 ? t('ui.detail.no_readings') : '');
+  const empty = (!data && problem) || (data && data.columns[0].length === 0 ? t('ui.detail.no_readings') : '');
   return html`<figure class="chart">
     <figcaption><span>${t('ui.detail.chart', {quantity})}${alarm.unit !== '1' ? ` (${alarm.unit})` : ''}</span>
       <span class="keys"><span class="key"><i class="band"></i>${t('ui.detail.band')}</span>
