@@ -1,0 +1,247 @@
+"""What happenings do to the values of sensors: the general ways, how to apply many at once, and who can see them.
+
+Every change leaves what it is given untouched before ``from_us`` and from ``to_us`` on, also in ``changed``.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from config.clock import US_PER_SECOND
+from sensors_sim.staging import LATTICE, LATTICE_S, Change, Stage
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+Course = Callable[[Floats], Floats]
+"""Strength (usually 0 to 1) at seconds since the onset at a sensor; it is asked for no negative ones."""
+
+SIGMAS = 5.0
+"""So many standard deviations of its noise must something stand out by to count as seen in a single reading."""
+
+
+def _strength(course: Course, from_us: int, to_us: int, times_us: Integers, delay_s: Floats) -> Floats:
+    """What a course says at some times where it begins ``delay_s`` after ``from_us``; 0 outside from_us..to_us."""
+    since = (times_us - from_us) / US_PER_SECOND - delay_s
+    on = (since >= 0) & (times_us >= from_us) & (times_us < to_us)
+    return np.where(on, course(np.maximum(since, 0.0)), 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """value + gain x course(time since from_us - delay).
+
+    gain: per sensor, in its unit, may be negative. delay_s: how much later it begins at each, at least 0.
+    """
+
+    sensors: Integers
+    gain: Floats
+    delay_s: Floats
+    from_us: int
+    to_us: int
+    course: Course
+
+    def changed(self, which: Integers, times_us: Integers, values: Floats) -> Floats:
+        """See ``Change``."""
+        strength = _strength(self.course, self.from_us, self.to_us, times_us, self.delay_s[which])
+        return values + self.gain[which] * strength
+
+
+@dataclass(frozen=True, slots=True)
+class Scaled:
+    """value x (1 + share x course(time since from_us - delay)).
+
+    share: per sensor; 1 doubles at full strength, -1 leaves nothing. delay_s: as of ``Added``.
+    """
+
+    sensors: Integers
+    share: Floats
+    delay_s: Floats
+    from_us: int
+    to_us: int
+    course: Course
+
+    def changed(self, which: Integers, times_us: Integers, values: Floats) -> Floats:
+        """See ``Change``."""
+        strength = _strength(self.course, self.from_us, self.to_us, times_us, self.delay_s[which])
+        return values * (1 + self.share[which] * strength)
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """value + (target - value) x course(time since from_us - delay): at full strength nothing but the target is left.
+
+    target: per sensor, in its unit. delay_s: as of ``Added``.
+    """
+
+    sensors: Integers
+    target: Floats
+    delay_s: Floats
+    from_us: int
+    to_us: int
+    course: Course
+
+    def changed(self, which: Integers, times_us: Integers, values: Floats) -> Floats:
+        """See ``Change``."""
+        strength = _strength(self.course, self.from_us, self.to_us, times_us, self.delay_s[which])
+        return values + (self.target[which] - values) * strength
+
+
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """value + what a table tells, straight from one of its moments to the next; for what no formula gives.
+
+    table: shape (moments, sensors), in each sensor's unit, the first moment at from_us and one every ``step_us``.
+    After the last moment its last row holds until to_us.
+    """
+
+    sensors: Integers
+    table: NDArray[np.float32] | Floats
+    step_us: int
+    from_us: int
+    to_us: int
+
+    def changed(self, which: Integers, times_us: Integers, values: Floats) -> Floats:
+        """See ``Change``."""
+        position = np.clip((times_us - self.from_us) / self.step_us, 0, len(self.table) - 1)
+        before = position.astype(np.int64)
+        after = np.minimum(before + 1, len(self.table) - 1)
+        part = position - before
+        added = self.table[before, which] * (1 - part) + self.table[after, which] * part
+        return np.where((times_us >= self.from_us) & (times_us < self.to_us), values + added, values)
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """Whatever a function makes of values: function(which, times_us, values) > values, pairwise.
+
+    It is only asked about times within from_us..to_us.
+    """
+
+    sensors: Integers
+    from_us: int
+    to_us: int
+    function: Callable[[Integers, Integers, Floats], Floats]
+
+    def changed(self, which: Integers, times_us: Integers, values: Floats) -> Floats:
+        """See ``Change``."""
+        on = (times_us >= self.from_us) & (times_us < self.to_us)
+        if on.all():
+            return self.function(which, times_us, values)
+        found = values.copy()
+        if on.any():
+            found[on] = self.function(which[on], times_us[on], values[on])
+        return found
+
+
+class Changes:
+    """Many changes, applied in the order given. Costs one look-up per reading where nothing happens."""
+
+    def __init__(self, changes: Sequence[Change], count: int) -> None:
+        """count: of the sensors of the whole city."""
+        self._changes = tuple(change for change in changes if len(change.sensors))
+        self._from_us = np.array([change.from_us for change in self._changes], np.int64)
+        self._to_us = np.array([change.to_us for change in self._changes], np.int64)
+        self._touched: Bools = np.zeros(count, np.bool_)
+        for change in self._changes:
+            self._touched[change.sensors] = True
+
+    def apply(self, sensors: Integers, times_us: Integers, values: Floats) -> None:
+        """Change a column of values in place. sensors, times_us: whose and when, pairwise with the values."""
+        if not len(sensors) or not self._changes:
+            return
+        first, last = int(times_us.min()), int(times_us.max())
+        active = np.flatnonzero((self._from_us <= last) & (self._to_us > first))
+        if not active.size:
+            return
+        touched = np.flatnonzero(self._touched[sensors])
+        rows, times = sensors[touched], times_us[touched]
+        for number in active.tolist():
+            change = self._changes[number]
+            which = np.searchsorted(change.sensors, rows).clip(max=len(change.sensors) - 1)
+            hit = np.flatnonzero(change.sensors[which] == rows)
+            if hit.size:
+                values[touched[hit]] = change.changed(which[hit], times[hit], values[touched[hit]])
+
+
+def moments(stage: Stage, from_us: int, to_us: int) -> Integers:
+    """A lattice of times within a span and the run, as fine as the one of the truth about limits."""
+    first, last = max(from_us, stage.start_us), min(to_us, stage.end_us)
+    step_us = round(max(LATTICE_S, (last - first) / US_PER_SECOND / LATTICE) * US_PER_SECOND)
+    return np.arange(first, last, step_us, dtype=np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Where and when some changes stand out. rows: of the sensors, ascending.
+
+    From the first moment at which one of them does until the last; peak: the largest difference each shows.
+    """
+
+    rows: Integers
+    from_us: int
+    to_us: int
+    peak: Floats
+
+
+def seen(stage: Stage, changes: Sequence[Change], *, sigmas: float = SIGMAS) -> Seen:
+    """Which sensors see some changes stand clear of their own noise while the run lasts, and from when to when.
+
+    sigmas: standard deviations of a sensor's noise that the difference to the quiet day must reach; 5 for a single
+    reading, less where a run of readings tells (see ``sigmas_of_a_run``). What stands out at nobody gives no rows.
+    """
+    rows: list[Integers] = []
+    peaks: list[Floats] = []
+    first, last = stage.end_us, stage.start_us
+    for sensors in _blocks(changes):
+        times = moments(stage, min(change.from_us for change in changes), max(change.to_us for change in changes))
+        if not times.size:
+            break
+        difference = _differences(stage, changes, sensors, times)
+        out = np.abs(difference) >= np.maximum(sigmas * stage.nature.noise(sensors), 1e-9)
+        kept = np.flatnonzero(out.any(axis=0))
+        if not kept.size:
+            continue
+        when = np.flatnonzero(out.any(axis=1))
+        first, last = min(first, int(times[when[0]])), max(last, int(times[when[-1]]))
+        largest = np.abs(difference[:, kept]).argmax(axis=0)
+        rows.append(sensors[kept])
+        peaks.append(difference[largest, kept])
+    if not rows:
+        return Seen(np.empty(0, np.int64), first, first, np.empty(0))
+    return Seen(np.concatenate(rows), first, last, np.concatenate(peaks))
+
+
+def _blocks(changes: Sequence[Change], size: int = 2_000) -> list[Integers]:
+    """The rows that changes touch, ascending, in blocks that fit into memory over a whole lattice."""
+    if not changes:
+        return []
+    rows = np.unique(np.concatenate([change.sensors for change in changes]))
+    return [rows[start : start + size] for start in range(0, len(rows), size)]
+
+
+def _differences(stage: Stage, changes: Sequence[Change], sensors: Integers, times_us: Integers) -> Floats:
+    """What changes make of the quiet day's means, less these, shape (times, sensors)."""
+    quiet = np.array([stage.nature.mean(sensors, int(time)) for time in times_us])
+    values = quiet.copy()
+    for change in changes:
+        which = np.searchsorted(change.sensors, sensors).clip(max=len(change.sensors) - 1)
+        columns = np.flatnonzero(change.sensors[which] == sensors)
+        if not columns.size:
+            continue
+        asked = np.broadcast_to(which[columns], (len(times_us), columns.size)).ravel()
+        when = np.repeat(times_us, columns.size)
+        values[:, columns] = change.changed(asked, when, values[:, columns].ravel()).reshape(-1, columns.size)
+    return values - quiet
+
+
+def sigmas_of_a_run(readings: float) -> float:
+    """Sigmas at which the mean of so many readings in a row stands out as a single one does at ``SIGMAS``.
+
+    The standard error of a mean falls with the square root of their number; half of them count, since the noise of
+    a device remembers itself, and no run sees less than half a standard deviation (the drift of its own day).
+    """
+    return float(max(0.5, SIGMAS / np.sqrt(max(1.0, readings / 2))))
