@@ -70,6 +70,15 @@ class PayloadFormat(StrEnum):
 
     NATIVE = "native"
     SENML = "senml"
+    SENML_CBOR = "senml_cbor"
+    CHIRPSTACK = "chirpstack"
+    TTN = "ttn"
+    FRIGATE = "frigate"
+    ONVIF = "onvif"
+    ZIGBEE2MQTT = "zigbee2mqtt"
+    TASMOTA = "tasmota"
+    SPARKPLUG = "sparkplug"
+    HJ212 = "hj212"
 
 
 def _zone(name: str | None) -> str | None:

@@ -191,6 +191,8 @@ class Line:
                 lane.spooled(step.position, step.admission.batch)
         for step in steps:
             await self._follow(lane, step)
+        for request in self.intake.requests():
+            lane.receiver.publish(request.topic, request.payload)
         self._whole = True
         self._in_hand_us = None
 

@@ -15,7 +15,7 @@ from config.clock import isoformat
 from config.settings import IngestSettings, Subscription
 from ingest.admit import Outages, repeats_within
 from ingest.formats import FORMATS
-from ingest.formats.columns import shown
+from ingest.formats.columns import Decoded, Request, shown
 from ingest.model import (
     Admission,
     Bools,
@@ -35,6 +35,9 @@ from ingest.recent import Recent
 from ingest.redelivered import Redelivered
 from ingest.rows import Call, Rows
 from ingest.topics import TopicTable
+
+MOST_REQUESTS = 1000
+"""Requests that wait to be taken; those beyond are counted and forgone: whoever asks, asks again."""
 
 _QUALITY_NAMES = {quality: quality.name.lower() for quality in Quality if quality is not Quality.GOOD}
 
@@ -59,6 +62,8 @@ class Intake:
     ) -> None:
         self._follows_broker = follows_broker
         self._ids = city.columns.ids
+        self._decoders = {one: FORMATS[one]() for one in dict.fromkeys(one.format for one in subscriptions)}
+        self._requests: list[Request] = []
         self._zones = {one: ZoneInfo(one.timezone) if one.timezone else None for one in subscriptions}
         self._topics = TopicTable(subscriptions)
         self._recent = Recent(len(city.sensors))
@@ -69,7 +74,8 @@ class Intake:
         self._delay_us = 0
         self._counters: Counter[str] = Counter(
             {"messages": 0, "readings": 0, "admitted": 0, "refused": 0, "clipped": 0, "clock_steps": 0}
-            | {"redelivered_duplicates": 0}
+            | {"redelivered_duplicates": 0, "messages_without_readings": 0, "fields_passed_over": 0}
+            | {"requests_forgone": 0}
             | {f"refused.{reason}": 0 for reason in RefusalReason}
             | dict.fromkeys(_QUALITY_NAMES.values(), 0)
         )
@@ -83,7 +89,9 @@ class Intake:
         ``refused.<reason>``; of the admitted ``late``, ``retained``, ``simulated``, ``doubtful``; ``clipped``:
         values beyond the physical range on the dangerous side of a limit, taken as its end;
         ``clock_steps``: times that a device was found to have put its clock back; ``redelivered_duplicates``: those of
-        the duplicates that the broker sent again.
+        the duplicates that the broker sent again. ``messages_without_readings``: such as speak of something else (a
+        join, a device's birth); ``fields_passed_over``: of devices that are listed, what no sensor is named for;
+        ``requests_forgone``: requests of decoders that nobody took in time.
         """
         return MappingProxyType(dict(self._counters))
 
@@ -110,6 +118,11 @@ class Intake:
         """All state by the name of its owner: columns with a row per sensor, to be kept and filled again in place."""
         yield "recent", self._recent.columns()
         yield "offsets", self._offsets.columns()
+
+    def requests(self) -> list[Request]:
+        """What decoders want published since the last time this was asked, to be published with QoS 0."""
+        taken, self._requests = self._requests, []
+        return taken
 
     def link_restored(self, at_us: int, lost_us: int | None = None) -> None:
         """Our link to the broker stands again (or we were started): what comes now may have waited for us.
@@ -181,13 +194,25 @@ class Intake:
         return list(groups.items())
 
     def _sifted(self, call: Call, subscription: Subscription, numbers: list[int] | None) -> Rows:
-        decode, zone = FORMATS[subscription.format], self._zones[subscription]
-        payloads, received_us = call.messages.payloads, call.received_us
+        decode, zone = self._decoders[subscription.format], self._zones[subscription]
+        payloads, topics, received_us = call.messages.payloads, call.messages.topics, call.received_us
+        positions = None
         if numbers is None:
-            return self._plausible.sifted(call, decode(payloads, received_us, zone), None)
-        positions = np.array(numbers, np.int64)
-        decoded = decode([payloads[number] for number in numbers], received_us[positions], zone)
+            decoded = decode(payloads, topics, received_us, zone)
+        else:
+            positions = np.array(numbers, np.int64)
+            some = [payloads[number] for number in numbers], [topics[number] for number in numbers]
+            decoded = decode(*some, received_us[positions], zone)
+        self._note(decoded)
         return self._plausible.sifted(call, decoded, positions)
+
+    def _note(self, decoded: Decoded) -> None:
+        """Count what is no reading, and keep what is to be published."""
+        self._counters["messages_without_readings"] += decoded.others
+        self._counters["fields_passed_over"] += decoded.passed_over
+        room = MOST_REQUESTS - len(self._requests)
+        self._requests += decoded.requests[:room]
+        self._counters["requests_forgone"] += max(0, len(decoded.requests) - room)
 
     def _once(self, call: Call, rows: Rows) -> Admission:
         """Refuse repeated readings, place the others, mark those older than what is known, and remember them."""

@@ -78,6 +78,8 @@ class MqttReceiver(ThreadedReceiver):
             if client.want_write():
                 client.loop_write()
             self._send_acks(client, connection)
+            for topic, payload in self.to_send():
+                client.publish(topic, payload, qos=0)
             client.loop_misc()
         return "stopped"
 

@@ -276,6 +276,7 @@ class _Connection:
                     self._heard_at = self._began = self._clock.monotonic()
                 if self._accepted:
                     self._send_acks()
+                    self._publish()
                 self._keep_alive()
                 self._flush()
                 if came and self._accepted and not more:
@@ -421,6 +422,10 @@ class _Connection:
             ids = np.concatenate(due)
             self._send(pubacks(ids))
             self._receiver.acknowledged(len(ids))
+
+    def _publish(self) -> None:
+        for topic, payload in self._receiver.to_send():
+            self._send(mqtt5.PublishPacket(topic, payload=payload, qos=mqtt5.QoS.AT_MOST_ONCE).write())
 
     def _keep_alive(self) -> None:
         now = self._clock.monotonic()

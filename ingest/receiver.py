@@ -58,7 +58,8 @@ class Receiver(Protocol):
         """What happened so far, by name.
 
         ``received``, ``redelivered`` (sent again by the broker), ``acknowledged``, ``stale_acks`` (of an ended
-        connection, so not sent), ``pauses`` (times the socket was left unread because too much waited).
+        connection, so not sent), ``pauses`` (times the socket was left unread because too much waited), ``published``,
+        ``unpublished`` (what could not be sent, see ``publish``).
         """
         ...
 
@@ -74,6 +75,13 @@ class Receiver(Protocol):
         """Tell the broker that a batch that was yielded is safe. Returns at once. Call it once for each batch.
 
         One of an ended connection is passed over: the broker sends its messages again on the new one.
+        """
+        ...
+
+    def publish(self, topic: str, payload: bytes) -> bool:
+        """Publish with QoS 0. Returns at once; False where it is not sent: no connection, or too much waits already.
+
+        For the little that must be said back to devices; nothing assures that it arrives.
         """
         ...
 

@@ -13,7 +13,7 @@ import ssl
 import threading
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -48,6 +48,12 @@ TICK_S: Final = 0.25
 
 PAUSE_LOG_S: Final = 60.0
 """Shortest time between two lines of the log about a reader that is too slow."""
+
+LONGEST_TOPIC: Final = 65_535
+"""Bytes of a topic (MQTT 3.1.1, 1.5.3)."""
+
+MOST_UNSENT: Final = 1000
+"""Messages of our own that wait to be sent; more are not taken."""
 
 DISCONNECT: Final = b"\xe0\x00"
 """The goodbye, the same in MQTT 3.1.1 (3.14) and MQTT 5 (3.14)."""
@@ -90,6 +96,7 @@ class ThreadedReceiver(ABC):
         self.waiting_room = Waiting(max(waiting_messages, 2 * ingest.batch_messages), waiting_bytes)
         self._ingest = ingest
         self._receipts: deque[Receipt] = deque()
+        self._unsent: deque[tuple[str, bytes]] = deque()
         self._generation = 0
         self._state = ReceiverState.CONNECTING
         self._refused_filters: tuple[str, ...] = ()
@@ -100,6 +107,8 @@ class ThreadedReceiver(ABC):
             "stale_acks": 0,
             "pauses": 0,
             "malformed": 0,
+            "published": 0,
+            "unpublished": 0,
         }
         self._paused = False
         self._quiet_until = 0.0
@@ -220,6 +229,15 @@ class ThreadedReceiver(ABC):
             self._receipts.append(receipt)
             self._wake_network()
 
+    def publish(self, topic: str, payload: bytes) -> bool:
+        """See Receiver.publish."""
+        if self._state is not ReceiverState.CONNECTED or len(self._unsent) >= MOST_UNSENT or not speakable(topic):
+            self._counters["unpublished"] += 1
+            return False
+        self._unsent.append((topic, payload))
+        self._wake_network()
+        return True
+
     def _wake_network(self) -> None:
         if self._wake is not None:
             with contextlib.suppress(BlockingIOError):  # full: it is awake already
@@ -294,6 +312,8 @@ class ThreadedReceiver(ABC):
         """A connection is up. Returns its number, and the filters of earlier runs that are to be taken back."""
         self._generation += 1
         self._refused_filters = ()
+        self._counters["unpublished"] += len(self._unsent)  # said to somebody who may know better by now
+        self._unsent.clear()
         gone = self.memory.gone(self.filters)
         if gone:
             _log.info("mqtt_unsubscribed", filters=gone)
@@ -339,6 +359,12 @@ class ThreadedReceiver(ABC):
                     self._counters["stale_acks"] += len(ids)
         return found
 
+    def to_send(self) -> Iterator[tuple[str, bytes]]:
+        """What ``publish`` took, in order, each counted as published once it is taken from here."""
+        while self._unsent:
+            yield self._unsent.popleft()
+            self._counters["published"] += 1
+
     def acknowledged(self, count: int) -> None:
         """Count acknowledgements that were given to the connection."""
         self._counters["acknowledged"] += count
@@ -352,6 +378,16 @@ class ThreadedReceiver(ABC):
         if self._loop is not None:
             with contextlib.suppress(RuntimeError):  # the event loop has ended: nobody waits any more
                 self._loop.call_soon_threadsafe(self._ready.set)
+
+
+def speakable(topic: str) -> bool:
+    """Whether a topic can be published to (MQTT 3.1.1, 4.7); a broker ends the connection over one that cannot."""
+    if not topic or set("+#\0") & set(topic):
+        return False
+    try:
+        return len(topic.encode()) <= LONGEST_TOPIC
+    except UnicodeEncodeError:
+        return False
 
 
 def reason(error: Exception) -> str:

@@ -36,7 +36,8 @@ _TIME_ERRORS = (msgspec.ValidationError, UnicodeEncodeError, OverflowError)  # U
 class Unread:
     """One reading, or one whole message, that could not be read. message: its number in the payloads given.
 
-    sensor_id: the id it names, None where it names none.
+    sensor_id: the id it names, None where it names none. device: see ``Decoded.devices``; of a listed device only the
+    fields that somebody wants are refused, the others are passed over like all that nobody asked for.
     """
 
     message: int
@@ -44,6 +45,15 @@ class Unread:
     found: str
     expected: str
     sensor_id: str | None = None
+    device: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a decoder wants published, with QoS 0: a node asked to say again what its numbers mean."""
+
+    topic: str
+    payload: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +64,12 @@ class Decoded:
     value: finite, in the unit given. units: None at a place, or for the whole column, where the payload
     names none. quality: GOOD, SIMULATED or DOUBTFUL, as the device says. sequence: the device's own count of
     its readings, None at a place, or for the whole column, where it gives none.
+
+    devices: where a format names devices and their fields, the device of each reading; its id is then
+    ``{device}/{field}``, looked up in the city's ``fields.csv``. None where the ids are those of sensors. others: how
+    many messages speak of something else than readings (a join, a birth, an object that still stands there): neither
+    refused nor readings. passed_over: fields that say of themselves that they hold nothing (null). requests: what is to
+    be published now; how often it may be is the decoder's duty.
     """
 
     message: Int32s
@@ -64,16 +80,22 @@ class Decoded:
     quality: Uint8s
     unread: Sequence[Unread]
     sequence: Sequence[int | None] | None = None
+    devices: Sequence[str] | None = None
+    others: int = 0
+    passed_over: int = 0
+    requests: Sequence[Request] = ()
 
 
 class Decoder(Protocol):
-    """Decodes payloads of one format."""
+    """Decodes payloads of one format. One that remembers former messages is an object with ``__call__``."""
 
-    def __call__(self, payloads: Sequence[bytes], received_us: Int64s, zone: ZoneInfo | None = None) -> Decoded:
-        """Columns of payloads, whatever their bytes are: never raises.
+    def __call__(
+        self, payloads: Sequence[bytes], topics: Sequence[str], received_us: Int64s, zone: ZoneInfo | None = None
+    ) -> Decoded:
+        """Columns of payloads, whatever their bytes and topics are: never raises.
 
-        received_us: when each payload was received, shape (payloads,). zone: of times that are written without one;
-        without it such times are refused.
+        topics: where each payload came from, as many. received_us: when each was received, shape (payloads,). zone: of
+        times that are written without one; without it such times are refused.
         """
         ...
 

@@ -75,8 +75,11 @@ _decode = msgspec.json.Decoder(Item | list[Item]).decode
 _decode_local = msgspec.json.Decoder(LocalItem | list[LocalItem]).decode
 
 
-def decode(payloads: Sequence[bytes], received_us: Int64s, zone: ZoneInfo | None = None) -> Decoded:
+def decode(
+    payloads: Sequence[bytes], topics: Sequence[str], received_us: Int64s, zone: ZoneInfo | None = None
+) -> Decoded:
     """Decode payloads into columns. See ``ingest.formats.columns.Decoder``."""
+    del topics  # the ids stand in the payloads
     reading = _Reading(received_us, zone)
     got = reading.read(payloads)
     try:

@@ -98,10 +98,10 @@ def test_bare_readings_are_decoded_as_any_others(packs: list[list[dict[str, Any]
     payloads = [one.payload for one in made([(readings, "native") for readings in packs], NOW_US)]
     payloads += [odd] * (len(odd) % 2)
     received_us = np.full(len(payloads), NOW_US, np.int64)
-    short = native.decode(payloads, received_us)
+    short = native.decode(payloads, [""] * len(payloads), received_us)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(native, "_decode_bare", msgspec.json.Decoder(int).decode)  # never what comes
-        long = native.decode(payloads, received_us)
+        long = native.decode(payloads, [""] * len(payloads), received_us)
     for name in Decoded.__slots__:
         one, other = getattr(short, name), getattr(long, name)
         assert np.array_equal(one, other) if isinstance(one, np.ndarray) else one == other, name

@@ -130,7 +130,9 @@ class TestAnotherCity:
             assert [refusal.sensor for refusal in found.refused if refusal.sensor >= 0] == [2]  # of rows -1, 0 and 1
             lost = [refusal for refusal in found.refused if refusal.sensor < 0]
             assert {refusal.reason for refusal in lost} <= {RefusalReason.UNKNOWN_SENSOR}
-            decoded = native.decode([refusal.payload for refusal in lost], np.zeros(len(lost), np.int64))
+            decoded = native.decode(
+                [refusal.payload for refusal in lost], [""] * len(lost), np.zeros(len(lost), np.int64)
+            )
             names = [one_sensor.id for one_sensor in small_city().sensors]
             assert list(decoded.ids) == [names[row] for row in one.batch.sensor[~kept].tolist()]
             assert decoded.event_us.tolist() == one.given_us[~kept].tolist()

@@ -27,7 +27,9 @@ def test_the_daemons_decoder_reads_every_reading_back(pack: int) -> None:
     payloads = Payloads(CITY, pack)
     for moment in list(Simulation(CITY, 1, START_US, 1).instants()):
         messages = list(payloads.messages(moment))
-        found = decode([message.payload for message in messages], np.full(len(messages), START_US))
+        found = decode(
+            [message.payload for message in messages], [""] * len(messages), np.full(len(messages), START_US)
+        )
         assert not found.unread
         expected = sorted(
             (CITY.sensors[sensor].id, time_us, value)

@@ -21,6 +21,7 @@ class FedReceiver:
         self.waiting_since_us: int | None = None
         self.counters: Mapping[str, int] = {}
         self.acknowledged: list[Messages] = []
+        self.published: list[tuple[str, bytes]] = []
         self.fed: asyncio.Queue[Messages] = asyncio.Queue()
 
     async def batches(self) -> AsyncIterator[Messages]:
@@ -29,6 +30,10 @@ class FedReceiver:
 
     def acknowledge(self, messages: Messages) -> None:
         self.acknowledged.append(messages)
+
+    def publish(self, topic: str, payload: bytes) -> bool:
+        self.published.append((topic, payload))
+        return True
 
     async def __aenter__(self) -> Self:
         return self
