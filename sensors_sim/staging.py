@@ -13,7 +13,7 @@ from config.limits import Limit, Side
 from config.vocabulary import Category, Severity
 from sensors_sim.physics.weather import Weather
 from sensors_sim.scenario import Wish
-from sensors_sim.truth import Episode, Fault, on_duty
+from sensors_sim.truth import Episode, Fault, Silence, on_duty
 from sensors_sim.world import World
 
 Floats = NDArray[np.float64]
@@ -91,13 +91,17 @@ class Hurry:
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """What a happening does, and the truth about it. faults: sensors that it makes lie (a covered lens is no event)."""
+    """What a happening does, and the truth about it.
+
+    faults: sensors that it makes lie (a covered lens is no event). silences: the truth about outages of many at once.
+    """
 
     changes: tuple[Change, ...] = ()
     episodes: tuple[Episode, ...] = ()
     faults: tuple[Fault, ...] = ()
     outages: tuple[Outage, ...] = ()
     hurries: tuple[Hurry, ...] = ()
+    silences: tuple[Silence, ...] = ()
 
 
 @dataclass(slots=True)

@@ -85,10 +85,31 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
+class Silence:
+    """Sensors that all fell silent for one cause, which is none of theirs: no power, no network.
+
+    It is neither an event in the world nor a fault of any of them: one case for whoever keeps the devices running, and
+    nothing to mend on the spot. kind: which happening. lon, lat: WGS-84 degrees, the middle of the sensors. grid: the
+    node of the grid tree that is cut off. from_us, to_us: from the first missing reading until they speak again.
+    keeps: whether they measure on meanwhile and send it afterwards. responsible: who mends devices there.
+    """
+
+    kind: str
+    lon: float
+    lat: float
+    grid: str
+    from_us: int
+    to_us: int
+    sensors: tuple[str, ...]
+    keeps: bool
+    responsible: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Truth:
     """Everything a run staged. not_staged: what could not be, each with its reason (name, reason).
 
-    scenario: its name, empty for the example day.
+    scenario: its name, empty for the example day. silences: where a power cut or a cut cable stilled many sensors.
     """
 
     city: str
@@ -99,10 +120,12 @@ class Truth:
     faults: tuple[Fault, ...]
     not_staged: tuple[tuple[str, str], ...] = ()
     scenario: str = ""
+    silences: tuple[Silence, ...] = ()
 
     def touched(self) -> frozenset[str]:
         """Ids of all sensors that anything happened to; an alarm about any other sensor is a false one."""
         seen = {sensor for episode in self.episodes for sensor in episode.sensors}
+        seen.update(sensor for silence in self.silences for sensor in silence.sensors)
         return frozenset(seen | {fault.sensor for fault in self.faults})
 
 
@@ -128,7 +151,7 @@ def on_duty(city: City, grid: str, time_us: int, roles: tuple[Role, ...] = EVENT
 def write_truth(truth: Truth, path: Path) -> None:
     """Write a truth file: JSON, times as RFC 3339 in UTC. Overwrites."""
 
-    def plain(entry: Episode | Fault) -> dict[str, Any]:
+    def plain(entry: Episode | Fault | Silence) -> dict[str, Any]:
         found = asdict(entry)
         for key in [key for key in found if key.endswith("_us")]:
             value = found.pop(key)
@@ -144,6 +167,7 @@ def write_truth(truth: Truth, path: Path) -> None:
         "to": isoformat(truth.end_us),
         "episodes": [plain(episode) for episode in truth.episodes],
         "faults": [plain(fault) for fault in truth.faults],
+        "silences": [plain(silence) for silence in truth.silences],
         "not_staged": [{"name": name, "reason": reason} for name, reason in truth.not_staged],
     }
     path.write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
@@ -178,6 +202,11 @@ class _Entry:
 
     def whole(self, key: str) -> int:
         return int(self.take(key, int, "a whole number"))
+
+    def yes_or_no(self, key: str) -> bool:
+        if not isinstance(value := self._content.get(key), bool):
+            raise ConfigurationError(f"{self._at}: {key} is {value!r}, expected true or false")
+        return value
 
     def texts(self, key: str) -> tuple[str, ...]:
         values = self.take(key, list, "a list of texts")
@@ -256,6 +285,20 @@ def _fault(entry: _Entry) -> Fault:
     )
 
 
+def _silence(entry: _Entry) -> Silence:
+    return Silence(
+        kind=entry.text("kind"),
+        lon=entry.number("lon"),
+        lat=entry.number("lat"),
+        grid=entry.text("grid"),
+        from_us=entry.time_us("from"),
+        to_us=entry.time_us("to"),
+        sensors=entry.texts("sensors"),
+        keeps=entry.yes_or_no("keeps"),
+        responsible=entry.maybe_text("responsible"),
+    )
+
+
 def read_truth(path: Path) -> Truth:
     """Read a truth file.
 
@@ -271,6 +314,7 @@ def read_truth(path: Path) -> Truth:
         raise ConfigurationError(f"{path}: the file: version is {version}, expected {VERSION}")
     episodes = top.take("episodes", list, "a list")
     faults = top.take("faults", list, "a list")
+    silences = top.take("silences", list, "a list")
     reasons = [
         _Entry(path, f"not_staged[{row}]", entry) for row, entry in enumerate(top.take("not_staged", list, "a list"))
     ]
@@ -282,5 +326,6 @@ def read_truth(path: Path) -> Truth:
         episodes=tuple(_episode(_Entry(path, f"episodes[{row}]", entry)) for row, entry in enumerate(episodes)),
         faults=tuple(_fault(_Entry(path, f"faults[{row}]", entry)) for row, entry in enumerate(faults)),
         scenario=top.text("scenario"),
+        silences=tuple(_silence(_Entry(path, f"silences[{row}]", entry)) for row, entry in enumerate(silences)),
         not_staged=tuple((entry.text("name"), entry.text("reason")) for entry in reasons),
     )

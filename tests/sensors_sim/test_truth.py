@@ -1,6 +1,7 @@
 """The truth file says everything, and a broken one is refused with its place."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,12 @@ import pytest
 from config.clock import from_datetime
 from config.errors import ConfigurationError
 from sensors_sim.generate import Simulation
-from sensors_sim.truth import FAULT_ROLES, on_duty, read_truth, write_truth
+from sensors_sim.truth import FAULT_ROLES, Silence, on_duty, read_truth, write_truth
 from tests.sensors_sim.cities import LIVELY, make_city
 
 CITY = make_city(LIVELY)
-TRUTH = Simulation(CITY, 1, 1_780_000_000_000_000).truth
+CUT = Silence("power_cut", 120.0, 30.0, "D", 1_780_000_000_000_000, 1_780_000_060_000_000, ("a", "b"), False, None)
+TRUTH = replace(Simulation(CITY, 1, 1_780_000_000_000_000).truth, silences=(CUT,))
 
 
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
@@ -44,6 +46,7 @@ def test_times_stand_in_the_file_as_rfc_3339(tmp_path: Path) -> None:
         (("episodes", 0, "lon"), True, "lon is True, expected a number"),
         (("faults", 1, "kind"), "sad", r"faults\[1\]: kind is 'sad', expected one of stuck, silent"),
         (("episodes", 0, "responsible_at"), {"a": 1}, "expected an object of texts or nulls"),
+        (("silences", 0, "keeps"), 1, r"silences\[0\]: keeps is 1, expected true or false"),
         (("faults", 0, "responsible"), 3, r"faults\[0\]: responsible is 3, expected a text or null"),
     ],
 )
@@ -62,7 +65,13 @@ def test_a_wrong_value_is_named_with_its_place(
         read_truth(path)
 
 
-@pytest.mark.parametrize("key", ["version", "city", "seed", "from", "to", "episodes", "faults", "not_staged"])
+def test_a_sensor_that_a_power_cut_stilled_is_one_that_something_happened_to() -> None:
+    assert {"a", "b"} <= TRUTH.touched()
+
+
+@pytest.mark.parametrize(
+    "key", ["version", "city", "seed", "from", "to", "episodes", "faults", "silences", "not_staged"]
+)
 def test_a_missing_field_is_named(tmp_path: Path, key: str) -> None:
     path = tmp_path / "truth.json"
     write_truth(TRUTH, path)
