@@ -435,3 +435,35 @@ class TestTls:
         settings = self.settings(protocol, ca_file=tmp_path / "gone.pem")
         with pytest.raises(ConfigurationError, match=r"mqtt\.tls\.ca_file: .*gone\.pem is not found"):
             open_receiver(settings, ingest_settings(), SystemClock(), [])
+
+
+async def test_what_is_published_arrives_in_order_and_readings_go_on(broker: Server, protocol: MqttProtocol) -> None:
+    settings = mqtt_settings(broker, protocol=protocol)
+    async with receiving(settings) as receiver, receiving(settings, filters=["plant/#"], suffix="-node") as node:
+        await send(broker, ["1"])
+        assert receiver.publish("plant/NCMD/edge", b"\x00\xff rebirth")
+        assert receiver.publish("plant/NCMD/édge", b"")
+        got = await batches(node, 2)
+        assert [topic for batch in got for topic in batch.topics] == ["plant/NCMD/edge", "plant/NCMD/édge"]
+        assert [payload for batch in got for payload in batch.payloads] == [b"\x00\xff rebirth", b""]
+        assert not any(batch.retained.any() for batch in got)
+        assert await payloads(receiver, 1) == ["1"]
+        await eventually(lambda: receiver.counters["published"] == 2)
+        assert receiver.counters["unpublished"] == 0
+
+
+async def test_what_cannot_be_published_is_counted_and_ends_no_connection(
+    broker: Server, protocol: MqttProtocol
+) -> None:
+    async with receiving(mqtt_settings(broker, protocol=protocol)) as receiver:
+        for topic in ("", "plant/#", "plant/+/x", "plant/\0", "plant/\ud800", "p" * 65_536):
+            assert not receiver.publish(topic, b"x")
+        assert receiver.counters["unpublished"] == 6
+        await send(broker, ["still here"])
+        assert await payloads(receiver, 1) == ["still here"]
+        assert receiver.connects == 1
+        await asyncio.to_thread(broker.stop)
+        await until(ReceiverState.DISCONNECTED, receiver)
+        assert not receiver.publish("plant/NCMD/edge", b"x")
+        assert receiver.counters["unpublished"] == 7
+        assert receiver.counters["published"] == 0
