@@ -4,7 +4,7 @@ Every change leaves what it is given untouched before ``from_us`` and from ``to_
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +49,10 @@ class Added:
         strength = _strength(self.course, self.from_us, self.to_us, times_us, self.delay_s[which])
         return values + self.gain[which] * strength
 
+    def only(self, keep: Integers) -> "Added":
+        """The same for some of its sensors. keep: places in ``sensors``, ascending."""
+        return replace(self, sensors=self.sensors[keep], gain=self.gain[keep], delay_s=self.delay_s[keep])
+
 
 @dataclass(frozen=True, slots=True)
 class Scaled:
@@ -69,6 +73,10 @@ class Scaled:
         strength = _strength(self.course, self.from_us, self.to_us, times_us, self.delay_s[which])
         return values * (1 + self.share[which] * strength)
 
+    def only(self, keep: Integers) -> "Scaled":
+        """The same for some of its sensors. keep: places in ``sensors``, ascending."""
+        return replace(self, sensors=self.sensors[keep], share=self.share[keep], delay_s=self.delay_s[keep])
+
 
 @dataclass(frozen=True, slots=True)
 class Replaced:
@@ -88,6 +96,10 @@ class Replaced:
         """See ``Change``."""
         strength = _strength(self.course, self.from_us, self.to_us, times_us, self.delay_s[which])
         return values + (self.target[which] - values) * strength
+
+    def only(self, keep: Integers) -> "Replaced":
+        """The same for some of its sensors. keep: places in ``sensors``, ascending."""
+        return replace(self, sensors=self.sensors[keep], target=self.target[keep], delay_s=self.delay_s[keep])
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +125,10 @@ class Traced:
         added = self.table[before, which] * (1 - part) + self.table[after, which] * part
         return np.where((times_us >= self.from_us) & (times_us < self.to_us), values + added, values)
 
+    def only(self, keep: Integers) -> "Traced":
+        """The same for some of its sensors. keep: places in ``sensors``, ascending."""
+        return replace(self, sensors=self.sensors[keep], table=self.table[:, keep])
+
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
@@ -135,6 +151,19 @@ class Drawn:
         if on.any():
             found[on] = self.function(which[on], times_us[on], values[on])
         return found
+
+    def only(self, keep: Integers) -> "Drawn":
+        """The same for some of its sensors. keep: places in ``sensors``, ascending."""
+        function = self.function
+        return replace(
+            self,
+            sensors=self.sensors[keep],
+            function=lambda which, times_us, values: function(keep[which], times_us, values),
+        )
+
+
+Made = Added | Scaled | Replaced | Traced | Drawn
+"""Any of the changes of this file."""
 
 
 class Changes:
@@ -215,6 +244,21 @@ def seen(stage: Stage, changes: Sequence[Change], *, sigmas: float = SIGMAS) -> 
     return Seen(np.concatenate(rows), first, last, np.concatenate(peaks))
 
 
+def clear(stage: Stage, changes: Sequence[Made], *, sigmas: float = SIGMAS) -> tuple[tuple[Made, ...], Seen]:
+    """The same changes at those sensors alone that see them, and what they see; see ``seen``.
+
+    A trace too weak to be sworn to is left out of the world rather than out of the truth: else nobody could say whether
+    somebody who noticed it was right.
+    """
+    found = seen(stage, changes, sigmas=sigmas)
+    kept: list[Made] = []
+    for change in changes:
+        keep = np.flatnonzero(np.isin(change.sensors, found.rows))
+        if keep.size:
+            kept.append(change.only(keep))
+    return tuple(kept), found
+
+
 def _blocks(changes: Sequence[Change], size: int = 2_000) -> list[Integers]:
     """The rows that changes touch, ascending, in blocks that fit into memory over a whole lattice."""
     if not changes:
@@ -235,7 +279,8 @@ def _differences(stage: Stage, changes: Sequence[Change], sensors: Integers, tim
         asked = np.broadcast_to(which[columns], (len(times_us), columns.size)).ravel()
         when = np.repeat(times_us, columns.size)
         values[:, columns] = change.changed(asked, when, values[:, columns].ravel()).reshape(-1, columns.size)
-    return values - quiet
+    difference: Floats = values - quiet
+    return difference
 
 
 def sigmas_of_a_run(readings: float) -> float:

@@ -64,3 +64,45 @@ def creep(elapsed_s: Floats, *, duration_s: float) -> Floats:
     """
     value: Floats = np.clip(elapsed_s / duration_s, 0.0, 1.0) ** 1.5
     return value
+
+
+GROWTH_KW_S2 = {"slow": 0.00293, "medium": 0.01172, "fast": 0.0469, "ultrafast": 0.1876}
+"""How fires grow: 1,055 kW after 600, 300, 150 and 75 s (NFPA 92 and NFPA 204)."""
+
+
+def fire_kw(elapsed_s: Floats, *, growth_kw_s2: float, peak_kw: float, burns_s: float, fades_s: float) -> Floats:
+    """Heat that a fire releases: it grows with the square of time up to its peak, and is fought down after ``burns_s``.
+
+    The t-squared fire of NFPA 92 (Heskestad 1978), capped by the air that openings let in; then an exponential decay
+    with time constant ``fades_s`` (SFPE Handbook, design fires).
+    """
+    time = np.maximum(elapsed_s, 0.0)
+    grown = np.minimum(growth_kw_s2 * np.minimum(time, burns_s) ** 2, peak_kw)
+    heat: Floats = grown * np.exp(-np.maximum(time - burns_s, 0.0) / fades_s)
+    return heat
+
+
+def flame_m(heat_kw: Floats) -> Floats:
+    """Mean height of the flames of a fire that is small beside them: 0.235 Q^(2/5) (Heskestad 1983), m."""
+    return 0.235 * np.maximum(heat_kw, 0.0) ** 0.4
+
+
+def in_view(size_m: Floats, distance_m: Floats, *, half_rad: float) -> Floats:
+    """How sure a classifier of images is of something of a size at a distance, 0 to 1.
+
+    It grows with the part of the picture that is filled, the square of the angle, and is one half at ``half_rad``:
+    a logistic of the logarithm, as detection rates of small objects are found to be (COCO calls less than 32 pixels
+    small, which is 0.026 rad of a camera with 1,920 pixels over 90°).
+    """
+    angle = np.maximum(size_m, 0.0) / np.maximum(distance_m, 1.0)
+    share: Floats = angle**2 / (angle**2 + half_rad**2)
+    return share
+
+
+def warmed(elapsed_s: Floats, *, watts: float, watts_per_k: float, memory_s: float) -> Floats:
+    """How much warmer a room gets by a source of heat, K: watts / (U A) (1 - exp(-t / memory)).
+
+    One capacity and one loss, the simple hourly method of ISO 13790:2008 in its smallest form.
+    """
+    warmer: Floats = watts / watts_per_k * (1 - np.exp(-np.maximum(elapsed_s, 0.0) / memory_s))
+    return warmer

@@ -1,0 +1,128 @@
+"""Where happenings take place, and the honest truth about them: what every kind asks of the stage."""
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from config.clock import US_PER_SECOND
+from config.vocabulary import Category
+from sensors_sim.changes import SIGMAS, Made, clear
+from sensors_sim.scenario import Wish
+from sensors_sim.staging import CannotError, Stage, Staged, episode
+from sensors_sim.world import Use, World
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+_PITS = ("井", "pit", "manhole", "chamber")
+_MOMENTS = 1_500
+
+
+def wanted(stage: Stage, rows: Sequence[int], place: str | None) -> list[int]:
+    """Those of some rows that fit the place of a wish.
+
+    A use of buildings is preferred: where none of the rows lies in such a building, all of them fit. A grid's code is an
+    order, and holds for the grids below it. Raises CannotError where the place is neither, or no row lies there.
+    """
+    if place is None or not rows:
+        return list(rows)
+    world = stage.world
+    if (use := Use.__members__.get(place.upper())) is not None:
+        inside = [row for row in rows if world.building[row] >= 0 and world.plan.use[world.building[row]] == use]
+        return inside or list(rows)
+    grids = world.city.grids
+    if place not in grids:
+        known = ", ".join(name.lower() for name in Use.__members__)
+        raise CannotError(f"the place {place!r} is neither a grid of the city nor one of {known}")
+    names = world.city.columns.grid
+    below = {name: any(node.code == place for node in world.city.upwards(name)) for name in set(names.names)}
+    found = [row for row in rows if below[names[row]]]
+    if not found:
+        raise CannotError(f"the grid {place} has no such sensor that is free")
+    return found
+
+
+def use_of(world: World, row: int) -> Use | None:
+    """What the building of a sensor is used for, None in the open."""
+    building = int(world.building[row])
+    return Use(int(world.plan.use[building])) if building >= 0 else None
+
+
+def same_box(world: World, row: int) -> Integers:
+    """Rows of the sensors in the same box as one, itself among them, ascending."""
+    code = world.city.columns.device.code
+    return np.flatnonzero(code == code[row])
+
+
+def same_building(world: World, row: int) -> Integers:
+    """Rows of the sensors in the same building as one, ascending; those of its box alone in the open."""
+    building = world.building[row]
+    return np.flatnonzero(world.building == building) if building >= 0 else same_box(world, row)
+
+
+def is_pit(world: World, row: int) -> bool:
+    """Whether the place of a sensor is called a pit."""
+    columns = world.city.columns
+    place = int(columns.place[row])
+    names = (columns.place_zh[place], columns.place_en[place].lower())
+    return any(pit in name for pit in _PITS for name in names)
+
+
+def of(stage: Stage, rows: Integers, *quantities: str) -> Integers:
+    """Those of some rows that measure one of the quantities and are free, ascending."""
+    free = np.array(stage.rows(*quantities), np.int64)
+    return np.intersect1d(rows, free)
+
+
+def lattice(from_us: int, to_us: int, *, finest_s: float = 5.0) -> tuple[Integers, int]:
+    """(moments from the first to the last of a span, their spacing in µs), at most about 1,500 of them."""
+    step_us = round(max(finest_s, (to_us - from_us) / US_PER_SECOND / _MOMENTS) * US_PER_SECOND)
+    return np.arange(from_us, to_us + step_us, step_us, dtype=np.int64), step_us
+
+
+def seconds(from_us: int, times_us: Integers) -> Floats:
+    """Seconds since a moment."""
+    return (times_us - from_us) / US_PER_SECOND
+
+
+def staged(
+    stage: Stage,
+    changes: Sequence[Made],
+    centre: int,
+    *,
+    kind: str,
+    category: Category,
+    details: Mapping[str, float | str] = MappingProxyType({}),
+    sigmas: float = SIGMAS,
+) -> Staged:
+    """Some changes with the truth about them, at those sensors alone that see them; these are reserved.
+
+    The episode lasts from the first moment at which anything changes at one of them until the last at which one stands
+    clear of its noise. Raises CannotError where none ever does while the run lasts.
+    """
+    kept, found = clear(stage, changes, sigmas=sigmas)
+    if not kept:
+        raise CannotError("it would be too weak for every sensor here, or the run ends before it is seen")
+    stage.reserve(found.rows)
+    truth = episode(
+        stage,
+        kept,
+        centre,
+        kind=kind,
+        category=category,
+        from_us=max(stage.start_us, min(change.from_us for change in kept)),
+        to_us=found.to_us,
+        seen_by=found.rows,
+        details=details,
+    )
+    return Staged(changes=kept, episodes=(truth,))
+
+
+def free_rows(stage: Stage, wish: Wish, what: str, *quantities: str) -> list[int]:
+    """The free rows of some quantities at the wished place. Raises CannotError saying that the city has no ``what``."""
+    rows = stage.rows(*quantities)
+    if not rows:
+        raise CannotError(f"the city has no free {what}")
+    return wanted(stage, rows, wish.place)
