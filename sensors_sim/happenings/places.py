@@ -1,6 +1,7 @@
 """Where happenings take place, and the honest truth about them: what every kind asks of the stage."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
@@ -23,8 +24,8 @@ _MOMENTS = 1_500
 def wanted(stage: Stage, rows: Sequence[int], place: str | None) -> list[int]:
     """Those of some rows that fit the place of a wish.
 
-    A use of buildings is preferred: where none of the rows lies in such a building, all of them fit. A grid's code is an
-    order, and holds for the grids below it. Raises CannotError where the place is neither, or no row lies there.
+    A use of buildings is preferred: where none of the rows lies in such a building, all of them fit. A grid's code is
+    an order, and holds for the grids below it. Raises CannotError where the place is neither, or no row lies there.
     """
     if place is None or not rows:
         return list(rows)
@@ -84,7 +85,8 @@ def lattice(from_us: int, to_us: int, *, finest_s: float = 5.0) -> tuple[Integer
 
 def seconds(from_us: int, times_us: Integers) -> Floats:
     """Seconds since a moment."""
-    return (times_us - from_us) / US_PER_SECOND
+    since: Floats = (times_us - from_us) / US_PER_SECOND
+    return since
 
 
 def staged(
@@ -105,14 +107,16 @@ def staged(
     kept, found = clear(stage, changes, sigmas=sigmas)
     if not kept:
         raise CannotError("it would be too weak for every sensor here, or the run ends before it is seen")
+    from_us = max(stage.start_us, min(change.from_us for change in kept))
     stage.reserve(found.rows)
     truth = episode(
-        stage,
+        # of no more of the run than it takes: so what is short is told on a finer lattice
+        replace(stage, start_us=from_us, end_us=min(stage.end_us, max(change.to_us for change in kept))),
         kept,
         centre,
         kind=kind,
         category=category,
-        from_us=max(stage.start_us, min(change.from_us for change in kept)),
+        from_us=from_us,
         to_us=found.to_us,
         seen_by=found.rows,
         details=details,

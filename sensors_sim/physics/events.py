@@ -73,7 +73,7 @@ GROWTH_KW_S2 = {"slow": 0.00293, "medium": 0.01172, "fast": 0.0469, "ultrafast":
 def fire_kw(elapsed_s: Floats, *, growth_kw_s2: float, peak_kw: float, burns_s: float, fades_s: float) -> Floats:
     """Heat that a fire releases: it grows with the square of time up to its peak, and is fought down after ``burns_s``.
 
-    The t-squared fire of NFPA 92 (Heskestad 1978), capped by the air that openings let in; then an exponential decay
+    The t-squared fire of NFPA 92, capped by the air that openings let in; then an exponential decay
     with time constant ``fades_s`` (SFPE Handbook, design fires).
     """
     time = np.maximum(elapsed_s, 0.0)
@@ -90,9 +90,9 @@ def flame_m(heat_kw: Floats) -> Floats:
 def in_view(size_m: Floats, distance_m: Floats, *, half_rad: float) -> Floats:
     """How sure a classifier of images is of something of a size at a distance, 0 to 1.
 
-    It grows with the part of the picture that is filled, the square of the angle, and is one half at ``half_rad``:
-    a logistic of the logarithm, as detection rates of small objects are found to be (COCO calls less than 32 pixels
-    small, which is 0.026 rad of a camera with 1,920 pixels over 90°).
+    It grows with the part of the picture that is filled, the square of the angle, and is one half at ``half_rad``: a
+    logistic of the logarithm. What is small for detectors is known (the COCO benchmark: less than 32 pixels, which is
+    0.026 rad of a camera with 1,920 pixels over 90°); smoke has no outline and must be larger.
     """
     angle = np.maximum(size_m, 0.0) / np.maximum(distance_m, 1.0)
     share: Floats = angle**2 / (angle**2 + half_rad**2)

@@ -9,8 +9,8 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 CALM_M_S = 0.5
-"""A plume needs some wind: below it the formula has none, and regulatory models take half a metre per second (U.S.
-EPA 2005, AERMOD's treatment of calms)."""
+"""A plume needs some wind: the formula grows beyond all bounds in a calm, so the wind counts as half a metre per second
+at least, about the least at which a vane still turns."""
 NEAREST_M = 1.0
 """Nearer to a source than this nobody stands: the spreads are those at this distance."""
 AIR_KG_M3 = 1.2
