@@ -11,6 +11,7 @@ from config.texts import text
 from config.vocabulary import Category, Language, LocalText, Role, Severity
 from detectors.model import Condition, Nature, Reason
 from gridwhistle.score import keep_score, print_score
+from gridwhistle.score.kinds import ACCEPTED, told_as
 from sensors_sim.truth import Episode, Fault, FaultKind, Truth
 
 TEXT = LocalText("甲", "A")
@@ -32,7 +33,7 @@ EPISODE = Episode(
 )
 FAULT = Fault(FaultKind.STUCK, "env-1", 113.0, 28.0, "g1", 300, 900, "m1")
 TRUTH = Truth("city", 7, 0, 1000, (EPISODE,), (FAULT,))
-INTERVALS = {"gas-1": 10.0, "gas-2": 60.0, "env-1": 60.0}
+INTERVALS = {"gas-1": 10.0, "gas-2": 60.0, "env-1": 60e-6}
 SECOND_US = 1_000_000
 
 
@@ -199,5 +200,14 @@ def test_the_score_is_printed_in_the_words_of_the_language(
     assert text("score.imperfect", language) in page.getvalue()
 
 
-def test_every_kind_of_fault_has_the_name_of_a_condition() -> None:
-    assert {kind.value for kind in FaultKind} <= {condition.value for condition in Condition}
+def test_every_kind_of_fault_may_be_told_as_something() -> None:
+    assert ACCEPTED.keys() == set(FaultKind)
+    assert all(ACCEPTED.values())
+
+
+def test_a_fault_may_be_told_as_what_it_looks_like_and_always_by_its_own_name() -> None:
+    assert told_as(FaultKind.DRIFT, Condition.UNUSUAL)
+    assert not told_as(FaultKind.DRIFT, Condition.SILENT)
+    for condition in Condition:
+        if condition.value in set(FaultKind):
+            assert told_as(FaultKind(condition.value), condition)

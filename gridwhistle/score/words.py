@@ -1,0 +1,83 @@
+"""How a score speaks: texts of one language, spans, rates and local times."""
+
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+from config.clock import to_datetime
+from config.texts import number, text
+from config.vocabulary import Language, LocalText
+from detectors.model import Condition
+
+_SPANS = ((86_400, "d"), (3600, "h"), (60, "min"))
+DASH = "–"
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A language, and the time zone of the city."""
+
+    language: Language
+    zone: ZoneInfo
+
+    def say(self, key: str, **params: object) -> str:
+        """A text of the score."""
+        return text(f"score.{key}", self.language, params)
+
+    def name(self, key: str) -> str:
+        """A word that is used everywhere, as ``category.gas_leak``."""
+        return text(key, self.language)
+
+    def of(self, local: LocalText) -> str:
+        """A name of the city."""
+        return local.zh if self.language is Language.ZH else local.en
+
+    def time(self, time_us: int) -> str:
+        """Local date and minute."""
+        return to_datetime(time_us).astimezone(self.zone).strftime("%Y-%m-%d %H:%M")
+
+    def clock(self, time_us: int) -> str:
+        """Local time of the day with seconds."""
+        return to_datetime(time_us).astimezone(self.zone).strftime("%H:%M:%S")
+
+
+def fault_name(kind: str, language: Language) -> str:
+    """What a kind of fault is called: as its condition where there is one of the same name."""
+    return text(f"condition.{kind}" if kind in set(Condition) else f"score.fault.{kind}", language)
+
+
+def span(seconds: float | None) -> str:
+    """A span of time for a person, two units at most.
+
+    >>> span(42.4), span(90), span(7200), span(93_600), span(-61), span(None)
+    ('42 s', '1 min 30 s', '2 h', '1 d 2 h', '-1 min 1 s', '–')
+    """
+    if seconds is None:
+        return DASH
+    whole = round(abs(seconds))
+    sign = "-" if seconds < 0 and whole else ""
+    for size, unit in _SPANS:
+        if whole >= size:
+            below = {"d": (3600, "h"), "h": (60, "min"), "min": (1, "s")}[unit]
+            rest = whole % size // below[0]
+            return f"{sign}{whole // size} {unit}" + (f" {rest} {below[1]}" if rest else "")
+    return f"{sign}{whole} s"
+
+
+def rate(value: float | None) -> str:
+    """A rate for a person.
+
+    >>> rate(0.0), rate(0.123456), rate(48), rate(None)
+    ('0', '0.12', '48', '–')
+    """
+    if value is None:
+        return DASH
+    return number(float(f"{value:.2g}") if value < 10 else round(value))
+
+
+def percent(share: float) -> str:
+    """A share of 1 in per cent.
+
+    >>> percent(0.0), percent(0.00412), percent(0.5)
+    ('0 %', '0.41 %', '50 %')
+    """
+    return f"{number(float(f'{100 * share:.2g}'))} %"
