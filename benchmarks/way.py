@@ -87,7 +87,7 @@ def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     chosen = parser.add_subparsers(dest="scenario", required=True)
     for name, (run, rate, minutes) in SCENARIOS.items():
-        one = chosen.add_parser(name, help=(run.__doc__ or "").splitlines()[0])
+        one = chosen.add_parser(name, help=(run.__doc__ or "").splitlines()[0].replace("%", "%%"))
         one.add_argument(
             "--rate", type=float, default=rate, help="readings a second; 0: as fast as it goes, for peers: a search"
         )

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from detectors.glances import Glances
 from detectors.model import Condition, Verdict
 from ingest.model import Bools, Float64s, Int64s
 
@@ -71,7 +72,8 @@ class Round:
     sensor: indices. kind: which of the kinds of ``detectors.kinds`` each is. event_us: the device's time. value: kept
     unit. first: no reading was judged before. previous_us, previous: the reading before (meaningless where first).
     elapsed: expected intervals since it (0 where first). others: one record per sensor of the city, and one of nobody
-    behind them, with the columns that may be seen (event time and value: those of this round).
+    behind them, with the columns that may be seen (event time and value: those of this round). glances: of these the
+    latest value and its time, for who looks at many.
     """
 
     sensor: Int64s
@@ -83,6 +85,7 @@ class Round:
     previous: Float64s
     elapsed: Float64s
     others: npt.NDArray[np.void]
+    glances: Glances
 
     def __len__(self) -> int:
         return len(self.sensor)
@@ -91,7 +94,7 @@ class Round:
         """These readings alone."""
         return Round(
             self.sensor[rows], self.kind[rows], self.event_us[rows], self.value[rows], self.first[rows],
-            self.previous_us[rows], self.previous[rows], self.elapsed[rows], self.others,
+            self.previous_us[rows], self.previous[rows], self.elapsed[rows], self.others, self.glances,
         )  # fmt: skip
 
 

@@ -81,6 +81,7 @@ def survives_restart(make: Maker, stream: Stream) -> None:
         path = Path(folder) / "state.npz"
         capture(one.city, one.tables()).write(path)
         restore(path, other.city, other.tables())
+        other.restored()
     _require(_run(one, stream[half:]) == _run(other, stream[half:]), "a restart changed a verdict")
     _require(_same_state(one, other), "a restart changed what was learned")
 

@@ -14,22 +14,21 @@ from config.city import City
 from config.vocabulary import Severity
 from detectors.bank import NEVER, SHARED, Column, Columns, Detector, Round, holds, rows_of, shown
 from detectors.classes import Classes
+from detectors.glances import Glances
 from detectors.kinds import Kinds
 from detectors.model import Condition, Nature, Phase, Reason, Verdict
-from detectors.records import Records
+from detectors.records import SHARED_OWNER, Records
 from detectors.registry import bank as default_bank
 from detectors.rounds import rounds
 from detectors.silence import silence_reason
 from ingest.model import Bools, Float64s, Int64s, LivenessChange, Quality, ReadingBatch, Refusal, RefusalReason
 
-BLOCK = 8192
-"""Readings judged in one go: few enough to stay in a core's cache, enough to be worth the calls."""
-
-WIDE_BLOCK = 32_768
-"""The same where several threads judge: they hand over to one another at every call, so there must be fewer."""
+BLOCK = 32_768
+"""Readings judged in one go: few enough for a core's cache, enough to be worth the calls, and those in which threads
+hand over to one another."""
 
 THREADS = min(2, os.cpu_count() or 1)
-"""Threads that judge a round of at least two wide blocks."""
+"""Threads that judge a round of at least two blocks."""
 
 REFUSED_RUN = 3
 """Readings refused in a row, without a good one between, after which it is said."""
@@ -115,23 +114,28 @@ class Engine:
         self.bank = tuple(default_bank(city) if bank is None else bank)
         kinds = Kinds(city)
         self._kind, self._interval_us = kinds.of, kinds.interval_s * 1e6
-        owners = [("shared", SHARED), ("engine", _OWN)]
+        owners = [(SHARED_OWNER, SHARED), ("engine", _OWN)]
         owners += [(detector.name, detector.columns()) for detector in self.bank]
         self._records = Records(len(city.sensors), owners)
         self.shared, self.own, *self.states = self._records.tables.values()
+        self._glances = Glances(len(city.sensors))
         self._classes = Classes(len(city.sensors), [detector.judges for detector in self.bank])
         self._threads = threads
         self._pool: ThreadPoolExecutor | None = None
         self._orphans: dict[int, set[Condition]] = {}
 
     def tables(self) -> Iterator[tuple[str, Columns]]:
-        """All state by the name of its owner: ``shared``, ``engine``, and each detector's own."""
+        """All state by the name of its owner: ``shared``, ``engine``, and each detector's own.
+
+        Whoever writes there says so by ``restored``.
+        """
         yield from self._records.tables.items()
 
     @property
     def bytes_per_sensor(self) -> float:
         """What the state of one sensor takes in memory."""
-        return sum(memory.nbytes for memory in self._records.memories()) / max(1, len(self.city.sensors))
+        memories = (*self._records.memories(), self._glances.value, self._glances.at)
+        return sum(memory.nbytes for memory in memories) / max(1, len(self.city.sensors))
 
     def process(self, batch: ReadingBatch, now_us: int) -> list[Verdict]:
         """What began, changed or ended with these readings, in order of judgement.
@@ -153,14 +157,12 @@ class Engine:
             mine = order[rows]
             return self._know(sensor[mine], event_us[mine], value[mine])
 
-        several = self._threads > 1 and len(sensor) >= 2 * WIDE_BLOCK
-        size = WIDE_BLOCK if several else BLOCK
-        cuts = [slice(begin, begin + size) for begin in range(0, len(sensor), size)]
-        blocks = self._each(known, cuts, several=several)
+        cuts = [slice(begin, begin + BLOCK) for begin in range(0, len(sensor), BLOCK)]
+        blocks = self._each(known, cuts)
         verdicts = [verdict for block in blocks for verdict in self._recovered(block, now_us)]
         verdicts.sort(key=_by_sensor)
         self._note(verdicts)
-        judged = self._each(self._judge_block, [block for block in blocks if len(block.turn.sensor)], several=several)
+        judged = self._each(self._judge_block, [block for block in blocks if len(block.turn.sensor)])
         for place, detector in enumerate(self.bank):
             found = [verdict for block in judged for verdict in block.found[place]]
             if left := [turn for block in judged for turn in block.left[place]]:
@@ -170,9 +172,9 @@ class Engine:
             verdicts += told
         return verdicts
 
-    def _each(self, work: Callable[[_Given], _Made], parts: Sequence[_Given], *, several: bool) -> list[_Made]:
+    def _each(self, work: Callable[[_Given], _Made], parts: Sequence[_Given]) -> list[_Made]:
         """Do some work on each part; no part touches a sensor of another one, so that threads change no answer."""
-        if not several:
+        if self._threads == 1 or len(parts) == 1:
             return [work(part) for part in parts]
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self._threads, "judge")
@@ -186,6 +188,7 @@ class Engine:
             sensor, event_us, value, known = sensor[newer], event_us[newer], value[newer], known[newer]
         previous_us, previous = known["shared/last_us"].copy(), known["shared/last"].copy()
         self.shared["last_us"][sensor], self.shared["last"][sensor] = event_us, value
+        self._glances.see(sensor, event_us, value, known["shared/faulty"] != 0)
         return _Block(_Turn(sensor, event_us, value, previous_us, previous), known)
 
     def _judge_block(self, block: _Block) -> _Judged:
@@ -197,7 +200,7 @@ class Engine:
         part = self._records.take(turn.sensor)
         judged = self._classes.runs(turn.sensor)
         runs = {run: (part.some(slice(*run)), readings.some(slice(*run))) for mine in judged for run in mine}
-        everything = {run: some.columns("shared") for run, (some, _) in runs.items()}
+        everything = {run: some.shared() for run, (some, _) in runs.items()}
         for place, (detector, mine) in enumerate(zip(self.bank, judged, strict=True)):
             for run in mine:
                 (some, some_readings), shared = runs[run], everything[run]
@@ -205,15 +208,17 @@ class Engine:
                 mask = detector.concerns(state, shared)
                 if mask is None:
                     found[place] += detector.judge(state, shared, some_readings)
+                    some.keep(detector.name)
                 elif holds(mask):
                     left[place].append(turn.some(rows_of(mask) + run[0]))
-        self._records.put(turn.sensor, part)
+        part.put()
         return _Judged(found, left)
 
     def _judge_late(self, detector: Detector, turn: _Turn) -> Sequence[Verdict]:
         part = self._records.take(turn.sensor)
-        found = detector.judge(part.columns(detector.name), part.columns("shared"), self._round(turn))
-        self._records.put(turn.sensor, part)
+        found = detector.judge(part.columns(detector.name), part.shared(), self._round(turn))
+        part.keep(detector.name)
+        part.put()
         return found
 
     def _round(self, turn: _Turn) -> Round:
@@ -224,7 +229,7 @@ class Engine:
             elapsed[first] = 0.0
         return Round(
             turn.sensor, kind, turn.event_us, turn.value, first, turn.previous_us, turn.previous, elapsed,
-            self._records.faces,
+            self._records.faces, self._glances,
         )  # fmt: skip
 
     def _in_order(self, verdict: Verdict) -> Verdict:
@@ -252,6 +257,7 @@ class Engine:
                 for column in columns.values() if name != "engine" else ():
                     if column.dtype == np.int64:
                         column[sensor] = np.where(column[sensor] == NEVER, NEVER, column[sensor] + moved_us)
+            self._look_again(np.array([sensor]))
 
     def _note(self, verdicts: Iterable[Verdict]) -> None:
         """Keep the shared counts of what stands in step with the verdicts."""
@@ -268,6 +274,16 @@ class Engine:
             bits = bits | _BIT[condition] if on else bits & ~_BIT[condition]
             self.own[column][sensor] = bits
             self.shared[count][sensor] = bits.bit_count()
+        self._look_again(np.array([sensor]))
+
+    def _look_again(self, sensor: Int64s) -> None:
+        """Bring what neighbours see of some sensors in step with what is known of them."""
+        last_us, last = self.shared["last_us"][sensor], self.shared["last"][sensor]
+        self._glances.see(sensor, last_us, last, (last_us == NEVER) | (self.shared["faulty"][sensor] != 0))
+
+    def restored(self) -> None:
+        """To be called when somebody has filled ``tables`` anew."""
+        self._look_again(np.arange(len(self.city.sensors)))
 
     def _recovered(self, block: _Block, now_us: int) -> list[Verdict]:
         """End what good readings alone can end."""
@@ -419,6 +435,7 @@ class Engine:
             for name, kind in kinds.items():
                 if not kind.learned:
                     columns[name][rows] = kind.start
+        self._look_again(rows)
         for sensor in sensors:
             self._orphans.pop(sensor, None)
         self.adopt(kept)

@@ -7,6 +7,7 @@ the weather cancel out, so a sensor that leaves its neighbours is found early.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,7 @@ from config.city import City
 from config.quantities import QUANTITIES
 from detectors.bank import GAP, NEVER, Column, Columns, Detector, Round, chosen, holds, rows_of
 from detectors.baseline import FAR, GRACE, HUBER, MEMORY_READINGS, MEMORY_S, Int8s, learn, persist, weights, youth
+from detectors.glances import Float32s, patience_ticks, ticks
 from detectors.kinds import Kinds
 from detectors.model import Condition, Verdict
 from detectors.traits import TRAITS
@@ -24,6 +26,12 @@ from ingest.model import Bools, Float64s, Int32s, Int64s
 MOST = 8  # neighbours asked
 LEAST = 2  # fresh neighbours without which nothing is said
 METRES_PER_DEGREE = 111_320.0
+_NETWORK = (
+    ((0, 2), (1, 3), (4, 6), (5, 7)), ((0, 4), (1, 5), (2, 6), (3, 7)), ((0, 1), (2, 3), (4, 5), (6, 7)),
+    ((2, 4), (3, 5)), ((1, 4), (3, 6)), ((1, 2), (3, 4), (5, 6)),
+)  # fmt: skip
+# Sorts eight numbers in 19 comparisons (Knuth, The Art of Computer Programming 3, 5.3.4), all rows at once: a third of
+# the time that sorting row by row takes.
 ABRUPT_SHARE = 0.7  # of a deviation that one jump explains
 
 
@@ -69,12 +77,12 @@ class Look:
     """What the neighbours of some sensors show. One row per sensor asked for.
 
     index: (rows, MOST) their indices. fresh: (rows, MOST) which of them spoke lately and are not known to be broken.
-    records: (rows, MOST) what may be seen of them.
+    value: (rows, MOST) their latest values, not a number where there is none.
     """
 
     index: npt.NDArray[np.int32]
     fresh: Bools
-    records: npt.NDArray[np.void]
+    value: Float32s
 
     @property
     def count(self) -> Int64s:
@@ -83,7 +91,7 @@ class Look:
 
     def some(self, rows: Int64s) -> "Look":
         """Some of the rows."""
-        return Look(self.index[rows], self.fresh[rows], self.records[rows])
+        return Look(self.index[rows], self.fresh[rows], self.value[rows])
 
     def of(self, row: int) -> tuple[int, ...]:
         """The fresh neighbours of one sensor asked for."""
@@ -96,12 +104,23 @@ def _differences(look: Look, count: Int64s, value: Float64s, usual: Float64s) ->
     Of two middle values the one that speaks less against the sensor counts, so that one broken neighbour of two
     cannot accuse a sound sensor.
     """
-    ordered = np.sort(np.where(look.fresh, look.records["shared/last"], np.inf), axis=1).ravel()
-    row = np.arange(0, MOST * len(count), MOST)
-    low, high = ordered[row + (count - 1) // 2], ordered[row + count // 2]
+    ordered, row = _ordered(np.where(look.fresh, look.value, np.float32(np.inf))), np.arange(len(count))
+    low = ordered[(count - 1) // 2, row].astype(np.float64)
+    high = ordered[count // 2, row].astype(np.float64)
     from_high, from_low = value - high - usual, value - low - usual
     kinder = np.where(from_high > 0, from_high, np.where(from_low < 0, from_low, 0.0))
     return (low + high) / 2, kinder
+
+
+def _ordered(values: Float32s) -> Float32s:
+    """The values of each row in order, as columns: (rows, 8) > (8, rows)."""
+    columns = np.ascontiguousarray(values.T)
+    lower = np.empty(columns.shape[1], columns.dtype)
+    for one, other in chain.from_iterable(_NETWORK):
+        np.minimum(columns[one], columns[other], out=lower)
+        np.maximum(columns[one], columns[other], out=columns[other])
+        columns[one] = lower
+    return columns
 
 
 class Neighbourhood:
@@ -110,25 +129,23 @@ class Neighbourhood:
     def __init__(self, city: City, kinds: Kinds | None = None) -> None:
         kinds = kinds or Kinds(city)
         self.table = neighbour_table(city)
-        self._stale_us = np.round(GAP * kinds.interval_s * 1e6).astype(np.int64)
+        self._patience = patience_ticks(np.round(GAP * kinds.interval_s * 1e6).astype(np.int64))
         self.kind = kinds.of
-        patience = self._stale_us[kinds.of]
+        patience = self._patience[kinds.of]
         # Most have neighbours that speak as often as they do; of the others it must be asked how seldom they speak.
         self._slower = (np.where(self.table >= 0, patience[self.table], 0) > patience[:, None]).any(axis=1)
 
     def look(self, readings: Round) -> Look:
         """The neighbours of these sensors at the time of these readings."""
         index = self.table.take(readings.sensor, axis=0)
-        records = readings.others.take(index, mode="wrap")  # -1 is the record of nobody
-        last_us = records["shared/last_us"]
-        allowed = self._stale_us[readings.kind][:, None]
+        value = readings.glances.value.take(index, mode="wrap")  # -1 is nobody
+        age = np.abs(ticks(readings.event_us)[:, None] - readings.glances.at.take(index, mode="wrap"))
+        allowed = self._patience[readings.kind][:, None]
         if holds(self._slower[readings.sensor]):
-            allowed = np.maximum(allowed, self._stale_us[self.kind[index]])
-        fresh = np.abs(readings.event_us[:, None] - last_us) <= allowed
-        if readings.event_us.min() - NEVER <= allowed.max():  # else no time is so near to what never was
-            fresh &= last_us != NEVER
-        fresh &= records["shared/faulty"] == 0
-        return Look(index, fresh, records)
+            allowed = np.maximum(allowed, self._patience[self.kind[index]])
+        fresh = age <= allowed
+        fresh &= ~np.isnan(value)  # neither nobody, nor silent so far, nor broken
+        return Look(index, fresh, value)
 
 
 class Neighbours(Detector):

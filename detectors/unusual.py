@@ -83,7 +83,7 @@ class Unusual(Detector):
         kind, before = readings.kind, state["nature"]
         own, apart = shared["own"], shared["apart"]
         direction = np.where(own != 0, own, apart)
-        beside = look.records["shared/deviation"]
+        beside = readings.others.take(look.index, mode="wrap")["shared/deviation"]  # -1 is the record of nobody
         broken = shared["faulty"] > (before == verdict.FAULT)  # more faults than this very one
         return verdict.Evidence(
             life_safety=self._life[kind],

@@ -117,10 +117,12 @@ class Memory:
         if not self._path.exists():
             return {}
         try:
-            return restore(self._path, self.city, list(self._tables()))
+            notes = restore(self._path, self.city, list(self._tables()))
         except SnapshotError as error:
             log.warning("detectors start afresh", why=str(error))
             return {}
+        self.engine.restored()
+        return notes
 
     def _records(self) -> Iterator[tuple[Lane, Record]]:
         """The records behind the snapshot of all lanes, in order of admission."""

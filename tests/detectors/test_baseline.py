@@ -7,6 +7,7 @@ from river import stats
 from detectors.bank import Round
 from detectors.baseline import FAR, GRACE, PERSISTENCE, Baseline, learn, persist, surprise
 from detectors.engine import Engine
+from detectors.glances import Glances
 from detectors.model import Condition, Nature, Phase
 from detectors.traits import TRAITS
 from tests.detectors.build import START_US, batch, city, feed
@@ -145,8 +146,9 @@ def test_surprise_is_finite_where_a_probability_would_be_zero() -> None:
 def test_some_readings_of_a_round_are_a_round() -> None:
     numbers = np.arange(3)
     real = numbers.astype(float)
-    whole = Round(numbers, numbers, numbers, real, numbers > 1, numbers, real, real, np.zeros(4, "V8"))
+    whole = Round(numbers, numbers, numbers, real, numbers > 1, numbers, real, real, np.zeros(4, "V8"), Glances(3))
     part = whole.some(np.array([0, 2]))
     assert (len(whole), len(part)) == (3, 2)
     assert (part.sensor.tolist(), part.value.tolist(), part.first.tolist()) == ([0, 2], [0.0, 2.0], [False, True])
     assert part.others is whole.others
+    assert part.glances is whole.glances

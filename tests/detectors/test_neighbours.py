@@ -140,6 +140,17 @@ def test_a_neighbour_that_speaks_seldom_is_fresh_for_as_long_as_it_may_be_silent
     at_us = np.array([START_US + 1_000_000_000])
     first, nothing = np.array([False]), np.zeros(1)
     look = around.look(
-        Round(asked, around.kind[asked], at_us, nothing, first, at_us, nothing, nothing, engine._records.faces)
+        Round(
+            asked,
+            around.kind[asked],
+            at_us,
+            nothing,
+            first,
+            at_us,
+            nothing,
+            nothing,
+            engine._records.faces,
+            engine._glances,
+        )
     )
     assert (look.count.tolist(), look.of(0)) == ([1], (2,))

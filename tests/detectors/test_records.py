@@ -30,18 +30,26 @@ def test_what_is_judged_is_a_copy_until_it_is_put_back() -> None:
     records, sensor = Records(4, OWNERS), np.array([1, 3])
     part = records.take(sensor)
     part.columns("own")["run"][...] = [10, 30]
-    part.columns("shared")["last"][...] = [0.5, 1.5]
+    part.shared()["last"][...] = [0.5, 1.5]
     assert records.tables["own"]["run"].tolist() == [7, 7, 7, 7]
-    records.put(sensor, part)
+    part.keep("own")
+    part.put()
     assert records.tables["own"]["run"].tolist() == [7, 10, 7, 30]
     assert records.tables["shared"]["last"].tolist() == [-1.0, 0.5, -1.0, 1.5]
     assert records.tables["shared"]["spread"].tolist() == [2.0] * 4
 
 
-def test_some_rows_of_a_part_are_views_of_it() -> None:
-    part = Records(4, OWNERS).take(np.array([0, 1, 2, 3]))
-    part.some(slice(1, 3)).columns("own")["run"][...] = 5
-    assert part.columns("own")["run"].tolist() == [7, 5, 5, 7]
+def test_what_is_shared_of_some_rows_are_views_and_each_owner_keeps_its_own() -> None:
+    records = Records(4, OWNERS)
+    part = records.take(np.array([0, 1, 2, 3]))
+    some = part.some(slice(1, 3))
+    some.shared()["spread"][...] = 5
+    some.columns("own")["run"][...] = 6
+    some.keep("own")
+    assert records.tables["own"]["run"].tolist() == [7, 6, 6, 7]
+    assert records.tables["shared"]["spread"].tolist() == [2.0] * 4
+    part.put()
+    assert records.tables["shared"]["spread"].tolist() == [2.0, 5.0, 5.0, 2.0]
 
 
 def test_a_rare_column_is_handed_over_whole() -> None:
@@ -60,9 +68,9 @@ def test_only_a_rare_column_has_several_numbers_for_a_sensor() -> None:
         Records(2, [("own", {"steps": Column("i8", width=2)})])
 
 
-def test_a_reading_of_the_full_bank_touches_three_lines() -> None:
-    engine = Engine(city(["pm25"] * 3))
-    faces, bodies, *rare = engine._records.memories()
-    assert (faces.itemsize, bodies.itemsize) == (LINE // 2, 2 * LINE)
-    assert all(memory.__array_interface__["data"][0] % LINE == 0 for memory in (faces, bodies))
-    assert sum(memory.nbytes for memory in rare) <= 120 * 3
+def test_each_owner_of_the_full_bank_keeps_less_than_a_line() -> None:
+    records = Engine(city(["pm25"] * 3))._records
+    assert records.faces.itemsize == LINE // 2
+    assert all(body.itemsize <= LINE for body in records.bodies.values())
+    assert sum(body.itemsize for body in records.bodies.values()) <= 3 * LINE
+    assert all(body.__array_interface__["data"][0] % LINE == 0 for body in (records.faces, *records.bodies.values()))

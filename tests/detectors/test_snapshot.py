@@ -19,7 +19,9 @@ def save(engine: Engine, path: Path, **notes: int) -> None:
 
 
 def load(engine: Engine, path: Path) -> Mapping[str, int]:
-    return restore(path, engine.city, engine.tables())
+    notes = restore(path, engine.city, engine.tables())
+    engine.restored()
+    return notes
 
 
 def test_state_follows_the_sensors_id_when_the_configuration_changes(tmp_path: Path) -> None:
