@@ -33,7 +33,7 @@ EPISODE = Episode(
 )
 FAULT = Fault(FaultKind.STUCK, "env-1", 113.0, 28.0, "g1", 300, 900, "m1")
 TRUTH = Truth("city", 7, 0, 1000, (EPISODE,), (FAULT,))
-INTERVALS = {"gas-1": 10.0, "gas-2": 60.0, "env-1": 60e-6}
+INTERVALS = {"gas-1": 10.0, "gas-2": 60.0, "env-1": 30e-6}
 SECOND_US = 1_000_000
 
 
