@@ -19,16 +19,18 @@ CLOCK_TOPIC = "gridwhistle/clock"
 
 @dataclass(frozen=True, slots=True)
 class Instant:
-    """Readings of one short stretch of time, as columns in order of time.
+    """Readings that are sent in one short stretch of time, as columns in order of sending.
 
-    time_us: the end of the stretch; no reading is later. sensors: rows in the city's sensors. times_us: event
-    times, whole milliseconds. values: in each quantity's kept unit.
+    time_us: the end of the stretch; nothing is sent later. sensors: rows in the city's sensors. times_us: event
+    times as the devices tell them, whole milliseconds. values: in each quantity's kept unit. retain: which the broker
+    is to keep for whoever comes later, None for none.
     """
 
     time_us: int
     sensors: NDArray[np.int64]
     times_us: NDArray[np.int64]
     values: NDArray[np.float64]
+    retain: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True, slots=True)
