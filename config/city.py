@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from shapely.geometry import MultiPolygon, Polygon
 
+from config.fields import NO_RULES, FieldRules
 from config.limits import LimitTable
 from config.sensors import Sensor, SensorColumns
 from config.vocabulary import Category, GridLevel, LocalText, Role
@@ -75,7 +76,8 @@ class City:
     """Everything the daemon knows of the city. version: changes whenever a file of the folder does.
 
     sensors: in the order of the file; they are kept as ``columns`` (the same object), and what is made from one
-    fact of every sensor takes it from there: ``city.columns.interval_s``. sensor_index: their rows by id.
+    fact of every sensor takes it from there: ``city.columns.interval_s``. sensor_index: their rows by id. fields: which
+    sensor each field is of devices that name their fields themselves.
     """
 
     name: LocalText
@@ -87,6 +89,7 @@ class City:
     departments: Mapping[str, Department]
     roster: tuple[Shift, ...]
     limits: LimitTable
+    fields: FieldRules = NO_RULES
     columns: SensorColumns = field(init=False, repr=False, compare=False)
     sensor_index: Mapping[str, int] = field(init=False, repr=False)
 

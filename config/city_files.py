@@ -1,7 +1,8 @@
 """Reading a city from its folder: every mistake in every file is found in one go.
 
 The files: ``city.yaml``, ``grids.geojson``, ``sensors.csv``, ``workers.csv``, ``departments.yaml``,
-``roster.csv`` and, where the city sets its own, ``limits.csv``. docs/city-folder.md explains each.
+``roster.csv`` and, where the city sets its own, ``limits.csv``; where devices name fields and not sensors,
+``fields.csv``. docs/city-folder.md explains each.
 """
 
 import hashlib
@@ -13,6 +14,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from config.city import City
 from config.errors import ConfigurationError
+from config.field_files import FIELDS_FILE, read_fields
 from config.grid_files import FILE as GRIDS_FILE
 from config.grid_files import read_grids
 from config.limit_files import LIMITS_FILE, read_limits
@@ -25,7 +27,10 @@ from config.vocabulary import Language, LocalText
 
 CITY_FILE = "city.yaml"
 CITY_FIELDS = ("name", "timezone")
-CITY_FILES = (CITY_FILE, GRIDS_FILE, SENSORS_FILE, WORKERS_FILE, DEPARTMENTS_FILE, ROSTER_FILE, LIMITS_FILE)
+CITY_FILES = (
+    *(CITY_FILE, GRIDS_FILE, SENSORS_FILE, WORKERS_FILE, DEPARTMENTS_FILE, ROSTER_FILE, LIMITS_FILE),
+    FIELDS_FILE,
+)
 """Every file of a city folder, in the order in which they are explained."""
 
 MOST_LINES = 200
@@ -73,6 +78,7 @@ def read_city(folder: Path, *, today: date | None = None, kept_in: Path | None =
     )
     roster = read_roster(folder, tree.grids, tree.codes, worker_ids, log.of(ROSTER_FILE))
     limits = read_limits(folder, sensors, log.of(LIMITS_FILE))
+    fields = read_fields(folder, sensors, log.of(FIELDS_FILE))
     if log.broken or name is None or zone is None:
         return CityReport(None, log.all())
     city = City(
@@ -85,6 +91,7 @@ def read_city(folder: Path, *, today: date | None = None, kept_in: Path | None =
         departments=departments,
         roster=roster,
         limits=limits,
+        fields=fields,
     )
     return CityReport(city, log.all())
 

@@ -10,11 +10,15 @@ from config.city import City
 from config.clock import isoformat
 from config.settings import IngestSettings
 from ingest.admit import Outages, TimeRules, UnitTable, identities, quality_of, reach_of
+from ingest.fields import FieldTable, Stranger
 from ingest.formats.columns import Decoded, Unread, shown
 from ingest.ids import SensorTable
 from ingest.model import Bools, Float64s, Int32s, Int64s, RefusalReason
 from ingest.offsets import Offsets
 from ingest.rows import Call, Rows
+
+SHOWN_FIELDS = 5
+"""Fields that the refusal of a device names."""
 
 
 class _Codes(dict[str | None, int]):
@@ -45,6 +49,7 @@ class Plausible:
         self._mine = mine
         self._sensors = city.sensors
         self._table = SensorTable(city.sensor_index)
+        self._fields = FieldTable(city)
         self._units = UnitTable(city)
         self._codes = _Codes(self._units)
         self.rules = TimeRules.of(city, settings)
@@ -62,12 +67,15 @@ class Plausible:
 
         positions: of the messages given to the decoder, in the call; None where they are all of them.
         """
+        sensor = None
+        if decoded.devices is not None:
+            decoded, sensor = self._resolved(call, decoded, positions)
         for unread in decoded.unread:
             self._refuse_unread(call, unread.message if positions is None else int(positions[unread.message]), unread)
         message = decoded.message if positions is None else positions[decoded.message]
         rows = Rows(
             message=message,
-            sensor=self._ours(self._table.find(decoded.ids)),
+            sensor=self._ours(self._table.find(decoded.ids) if sensor is None else sensor),
             given_us=decoded.event_us,
             received_us=call.received_us[message],
             value=decoded.value,
@@ -85,6 +93,16 @@ class Plausible:
         if counts is not None and rows.origin is not None:
             counts = counts[rows.origin]
         return self._timed(call, replace(rows, identity=identities(rows.value, counts)))
+
+    def _resolved(self, call: Call, decoded: Decoded, positions: Int64s | None) -> tuple[Decoded, Int32s]:
+        """What the city wants of a device format's readings, and the rows of their sensors; the rest is counted."""
+        found = self._fields.resolve(decoded)
+        self._counters["fields_passed_over"] += found.passed_over
+        for stranger in found.strangers:
+            number = stranger.message if positions is None else int(positions[stranger.message])
+            call.refuse(number, RefusalReason.UNKNOWN_SENSOR, *_explain_stranger(stranger))
+            call.fold(RefusalReason.UNKNOWN_SENSOR, len(stranger.fields) - 1)
+        return found.decoded, found.sensor
 
     def _ours(self, sensor: Int32s) -> Int32s:
         """Rows of sensors; -1 also for those that another process takes."""
@@ -181,6 +199,13 @@ class Plausible:
 
 def _explain_unknown(rows: Rows, row: int) -> tuple[str, str]:
     return f"id {shown(rows.id_of(row))}", "the id of a configured sensor"
+
+
+def _explain_stranger(stranger: Stranger) -> tuple[str, str]:
+    first, more = stranger.fields[:SHOWN_FIELDS], len(stranger.fields) - SHOWN_FIELDS
+    named = ", ".join(shown(field).strip('"') for field in first) + (f" and {more} more" if more > 0 else "")
+    example = shown(f"{stranger.device}/{stranger.fields[0]}")
+    return f"device {shown(stranger.device)} with {named}", f"a device in fields.csv, or a sensor with the id {example}"
 
 
 def _counts(sequence: Sequence[int | None] | None) -> Int64s | None:

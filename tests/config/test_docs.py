@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from config.city_files import CITY_FIELDS, CITY_FILE, CITY_FILES, EXAMPLE
+from config.field_files import FIELDS_FILE, FIELDS_TABLE
 from config.grid_files import FILE as GRIDS_FILE
 from config.grid_files import PROPERTIES
 from config.limit_files import LIMITS_FILE, LIMITS_TABLE
@@ -31,6 +32,7 @@ READ = {
     DEPARTMENTS_FILE: DEPARTMENT_FIELDS,
     ROSTER_FILE: ROSTER_TABLE.columns,
     LIMITS_FILE: LIMITS_TABLE.columns,
+    FIELDS_FILE: FIELDS_TABLE.columns,
 }
 
 

@@ -101,6 +101,8 @@ def test_the_sample_beside_the_example_district_loads() -> None:
 
 
 def test_every_mistake_is_told_at_once_with_file_key_found_and_expected(tmp_path: Path) -> None:
+    *most, last = [f"'{one}'" for one in PayloadFormat]
+    formats = f"one of {', '.join(most)} or {last}"
     path = written(
         tmp_path,
         """
@@ -142,7 +144,7 @@ def test_every_mistake_is_told_at_once_with_file_key_found_and_expected(tmp_path
         (file, "mqtt.port", "70000", "at most 65535"),
         (file, "mqtt.host", "3", "one text"),
         (file, "mqtt.keepalive_s", "12.5", "a whole number such as 12"),
-        (file, "mqtt.subscriptions[0].format", "xml", "one of 'native' or 'senml'"),
+        (file, "mqtt.subscriptions[0].format", "xml", formats),
         (file, "ingest.silent_after", "often", "a number such as 12.5"),
         (file, "ingest.future_s", "-1", "at least 0"),
         (file, "store.token", "changeme", "a secret of your own, long and random"),

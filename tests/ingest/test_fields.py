@@ -1,0 +1,175 @@
+"""Which sensor a device's field is, what is passed over, and devices that nobody lists."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from config.fields import FieldRule, FieldRules
+from config.settings import IngestSettings, PayloadFormat, Subscription
+from ingest.fields import FieldTable
+from ingest.formats.gathered import Gathered, flat
+from ingest.intake import Intake
+from ingest.model import Admission, Bools, Message, Messages, RefusalReason
+from tests.ingest.builders import NOW_US, city, sensor
+
+TOPIC = "gridwhistle/devices/kitchen"
+
+
+def devices_intake(*rules: FieldRule, mine: Bools | None = None) -> Intake:
+    """An intake of a few sensors and these rules."""
+    sensors = [
+        sensor(0, "gas-1"),
+        sensor(1, "air-1", "temperature", unit="K"),
+        sensor(2, "kitchen/sensor/humidity", "humidity"),
+        sensor(3, "hall-t", "temperature"),
+        sensor(4, "hall-door", "door_open"),
+    ]
+    subscriptions = [Subscription(filter="gridwhistle/#", format=PayloadFormat.NATIVE)]
+    return Intake(replace(city(sensors), fields=FieldRules.of(rules)), IngestSettings(), subscriptions, mine=mine)
+
+
+def told(device: str, fields: dict[str, Any], *, unit: str | None = None) -> Gathered:
+    gathered = Gathered()
+    gathered.begin(0)
+    for name, value in fields.items():
+        gathered.take(device, name, NOW_US, value, unit=unit)
+    return gathered
+
+
+def admitted(into: Intake, gathered: Gathered) -> Admission:
+    """The readings through the intake, as if a decoder had made them."""
+    into._decoders = {PayloadFormat.NATIVE: lambda *_: gathered.columns()}
+    admission = into.admit(Messages.of([Message(TOPIC, b"{}", NOW_US)]), NOW_US)
+    counters = into.counters
+    assert counters["readings"] == counters["admitted"] + counters["refused"]
+    return admission
+
+
+def values(admission: Admission) -> list[tuple[int, float]]:
+    return list(zip(admission.batch.sensor.tolist(), admission.batch.value.tolist(), strict=True))
+
+
+def reasons(admission: Admission) -> Sequence[RefusalReason]:
+    return [refusal.reason for refusal in admission.refused]
+
+
+def test_a_field_that_the_table_names_is_its_sensor_and_the_others_are_passed_over() -> None:
+    into = devices_intake(FieldRule("24e1", "temperature", "air-1", "°C"))
+    admission = admitted(into, told("24e1", {"temperature": 20.5, "battery": 98, "linkquality": 120}))
+    assert values(admission) == [(1, 20.5)]
+    assert admission.refused == ()
+    assert into.counters["fields_passed_over"] == 2
+    assert into.counters["readings"] == 1
+
+
+def test_without_a_line_the_field_is_looked_up_as_a_sensor() -> None:
+    into = devices_intake()
+    admission = admitted(into, told("kitchen/sensor", {"humidity": 41.0, "linkquality": 120}))
+    assert values(admission) == [(2, 41.0)]
+    assert into.counters["fields_passed_over"] == 1
+
+
+def test_a_line_for_any_device_names_the_sensor_by_the_device() -> None:
+    into = devices_intake(FieldRule("*", "temperature", "{device}-t"), FieldRule("*", "contact", "{device}-door"))
+    assert values(admitted(into, told("hall", {"temperature": 20.5, "contact": False}))) == [(3, 20.5), (4, 0.0)]
+    assert reasons(admitted(into, told("attic", {"temperature": 20.5}))) == [RefusalReason.UNKNOWN_SENSOR]
+
+
+def test_a_line_for_the_device_goes_before_one_for_any() -> None:
+    into = devices_intake(FieldRule("*", "temperature", "{device}-t"), FieldRule("hall", "temperature", "air-1", "C"))
+    assert values(admitted(into, told("hall", {"temperature": 20.5}))) == [(1, 20.5)]
+
+
+@pytest.mark.parametrize(("closed", "is_open"), [(True, 0.0), (False, 1.0)])
+def test_factor_and_offset_turn_a_switch_round(closed: bool, is_open: float) -> None:
+    into = devices_intake(FieldRule("hall", "contact", "hall-door", None, -1, 1))
+    assert values(admitted(into, told("hall", {"contact": closed}))) == [(4, is_open)]
+
+
+@pytest.mark.parametrize(
+    ("said", "listed", "kept"),
+    [("F", None, 20.0), ("F", "K", 20.0), (None, "F", 20.0), (None, None, 68 - 273.15)],
+)
+def test_the_unit_is_the_formats_or_the_tables_or_the_sensors(
+    said: str | None, listed: str | None, kept: float
+) -> None:
+    into = devices_intake(FieldRule("24e1", "temperature", "air-1", listed))
+    admission = admitted(into, told("24e1", {"temperature": 68}, unit=said))
+    if kept < -60:
+        assert reasons(admission) == [RefusalReason.OUT_OF_RANGE]
+    else:
+        ((_, value),) = values(admission)
+        assert value == pytest.approx(kept)
+
+
+def test_a_device_that_nobody_lists_is_refused_once_a_message_and_counted_by_field() -> None:
+    into = devices_intake()
+    admission = admitted(into, told("attic", dict.fromkeys("abcdefg", 1) | {"state": "ON"}))
+    (refusal,) = admission.refused
+    assert (refusal.reason, refusal.sensor) == (RefusalReason.UNKNOWN_SENSOR, -1)
+    assert refusal.found == 'device "attic" with state, a, b, c, d and 3 more'
+    assert refusal.expected == 'a device in fields.csv, or a sensor with the id "attic/a"'
+    assert into.counters["refused.unknown_sensor"] == 8
+    assert into.counters["fields_passed_over"] == 0
+
+
+def test_a_text_is_refused_where_somebody_wants_the_field_and_passed_over_elsewhere() -> None:
+    into = devices_intake(FieldRule("24e1", "state", "hall-door"))
+    admission = admitted(into, told("24e1", {"state": "ON", "model": "EM300"}))
+    (refusal,) = admission.refused
+    assert (refusal.reason, refusal.sensor) == (RefusalReason.NOT_A_NUMBER, 4)
+    assert (refusal.found, refusal.expected) == ('state "ON"', "a finite number")
+    assert into.counters["fields_passed_over"] == 1
+
+
+def test_a_line_that_names_an_unknown_sensor_is_refused_and_not_passed_over() -> None:
+    into = devices_intake(FieldRule("24e1", "temperature", "no-such"), FieldRule("24e1", "text", "nor-this"))
+    admission = admitted(into, told("24e1", {"temperature": 20.5, "text": "x"}))
+    assert sorted(reasons(admission)) == [RefusalReason.NOT_A_NUMBER, RefusalReason.UNKNOWN_SENSOR]
+
+
+def test_null_is_passed_over_and_a_message_of_nothing_else_counts_as_one_without_readings() -> None:
+    into = devices_intake(FieldRule("24e1", "temperature", "air-1"))
+    admission = admitted(into, told("24e1", {"temperature": None}))
+    assert (len(admission.batch), admission.refused) == (0, ())
+    assert into.counters["fields_passed_over"] == 1
+    assert into.counters["messages_without_readings"] == 1
+
+
+def test_what_another_part_takes_is_refused_as_if_nobody_had_configured_it() -> None:
+    into = devices_intake(FieldRule("24e1", "ch4", "gas-1"), mine=np.array([False, True, True, True, True]))
+    assert reasons(admitted(into, told("24e1", {"ch4": 1.5}))) == [RefusalReason.UNKNOWN_SENSOR]
+
+
+def test_answers_are_remembered_and_the_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ingest.fields._REMEMBERED", 100)
+    found = FieldTable(city([sensor(0, "hall/t", "temperature")]))
+    for number in range(400):
+        gathered = told(f"made-up-{number}", {"t": 1})
+        gathered.begin(1)
+        gathered.take("hall", "t", NOW_US, 20.0)
+        resolved = found.resolve(gathered.columns())
+        assert resolved.sensor.tolist() == [0]
+        assert [stranger.device for stranger in resolved.strangers] == [f"made-up-{number}"]
+    assert len(found._found.code) <= 102
+
+
+def test_objects_are_flattened_with_dots_and_lists_by_place() -> None:
+    assert dict(flat({"a": {"b": 1, "c": [2, {"d": 3}]}, "e.f": 4, "g": {}, "h": []})) == {
+        "a.b": 1,
+        "a.c.0": 2,
+        "a.c.1.d": 3,
+        "e.f": 4,
+    }
+
+
+def test_what_lies_too_deep_is_one_field_that_is_no_number() -> None:
+    given: dict[str, Any] = {"x": 1}
+    for _ in range(40):
+        given = {"x": given}
+    ((name, value),) = flat(given)
+    assert name.count(".") == 16
+    assert isinstance(value, dict)
