@@ -3,7 +3,38 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from sensors_sim.happenings.camera import camera_vandal
+from sensors_sim.happenings.care import door_forced, elder_falls, help_pressed, intrusion
+from sensors_sim.happenings.crowd import crowd, festival, traffic_jam
+from sensors_sim.happenings.outage import network_split, power_cut, storm_load
+from sensors_sim.happenings.storm import storm_damage
+from sensors_sim.happenings.structure import crack_opens, leaning_building, subsidence
+from sensors_sim.happenings.water import burst_pipe, flood
 from sensors_sim.staging import Happening
 
-HAPPENINGS: Mapping[str, Happening] = MappingProxyType({})
+HAPPENINGS: Mapping[str, Happening] = MappingProxyType(
+    {
+        # buildings, walls, bridges
+        "subsidence": subsidence,
+        "leaning_building": leaning_building,
+        "crack_opens": crack_opens,
+        # water and storm
+        "flood": flood,
+        "burst_pipe": burst_pipe,
+        "storm_damage": storm_damage,
+        # no power, no network, too much of it
+        "power_cut": power_cut,
+        "network_split": network_split,
+        "storm_load": storm_load,
+        # people
+        "festival": festival,
+        "crowd": crowd,
+        "traffic_jam": traffic_jam,
+        "elder_falls": elder_falls,
+        "help_pressed": help_pressed,
+        "intrusion": intrusion,
+        "door_forced": door_forced,
+        "camera_vandal": camera_vandal,
+    }
+)
 """How each kind is staged, by the name that scenario files use."""

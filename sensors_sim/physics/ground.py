@@ -78,7 +78,8 @@ def consolidated(time_factor: Floats) -> Floats:
 def consolidation(elapsed_s: Floats, *, cv_m2_year: float, drainage_m: float) -> Floats:
     """Share of the final settlement after some seconds, in clay with a coefficient of consolidation and drainage path.
 
-    cv_m2_year: 1 to 10 for soft clays (Lambe and Whitman 1969, table 27.1: kaolinite 10, illite 5 to 50...).
+    cv_m2_year: some m2 a year for soft to firm clays (Terzaghi, Peck and Mesri 1996). drainage_m: the longest way of
+    the water to a layer that drains.
     """
     return consolidated(cv_m2_year * np.asarray(elapsed_s, np.float64) / YEAR_S / drainage_m**2)
 

@@ -1,0 +1,205 @@
+"""Boxes that cannot send: a community without power, a street without network. And boxes that send too often.
+
+None of these is an event in the world, nor a fault of any sensor: the truth tells them as one ``Silence``.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from config.clock import US_PER_SECOND
+from config.vocabulary import GridLevel
+from sensors_sim.changes import Added
+from sensors_sim.happenings.common import below, by_quantity, option
+from sensors_sim.scenario import Wish
+from sensors_sim.staging import CannotError, Hurry, Outage, Stage, Staged
+from sensors_sim.truth import FAULT_ROLES, Fault, FaultKind, Silence, on_duty
+from sensors_sim.world import World
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+POWER_CUT_S = 2 * 3600.0
+SPLIT_S = 3600.0
+GAS_BATTERY_S = 1800.0
+"""Gas alarms go on for half an hour on their own supply (GB/T 50493-2019, 5.1: UPS of at least 30 min)."""
+RETURNS_S = 240.0
+"""Boxes start and find their network within some minutes after the power, not all at once."""
+GROUPS = 6
+MAINS = frozenset({
+    "pm25", "pm10", "so2", "no2", "o3", "co_air", "temperature", "humidity", "pressure", "wind_speed", "rain",
+    "illuminance", "noise", "people", "vehicles", "smoke_score", "fire_score", "intrusion_score", "image_brightness",
+    "image_sharpness", "image_change", "current", "vibration", "water_flow",
+})  # fmt: skip
+"""A box that measures one of these hangs on the mains: stations, cameras, meters, vibration recorders. Bracelets,
+buttons, door contacts, levels in shafts and marks on walls have batteries of years."""
+BACKED = frozenset({"ch4", "co", "h2s", "o2"})
+
+JUMPING = 0.04
+"""Share of the boxes whose zero is not the old one after power returns: electrochemical and optical cells lose their
+baseline while they are cold."""
+JUMPS = {
+    "ch4": 4.0, "co": 8.0, "h2s": 1.5, "o2": -0.5, "pm25": 35.0, "pm10": 50.0, "so2": 12.0, "no2": 25.0, "o3": 30.0,
+    "co_air": 400.0, "temperature": 2.5, "humidity": 9.0, "pressure": 2.0, "noise": 8.0,
+}  # fmt: skip
+"""By how much, in each quantity's unit, at strength 1: some ten times the device's noise, below any limit."""
+
+STORM_TIMES = 3.0
+STORM_S = 4 * 3600.0
+STORM_SHARE = 0.7
+
+
+def _nodes(stage: Stage, level: GridLevel) -> list[str]:
+    """Nodes of a level with sensors below, in the order of their codes; where the city has none: the next finer."""
+    city = stage.world.city
+    names = city.columns.grid
+    leaves = sorted({names.names[code] for code in np.unique(names.code).tolist()})
+    for wished in list(GridLevel)[level.rank :]:
+        found = sorted({node.code for leaf in leaves for node in city.upwards(leaf) if node.level is wished})
+        if found:
+            return found
+    return []
+
+
+def _calm_node(stage: Stage, wish: Wish, level: GridLevel) -> tuple[str, Bools]:
+    """A node as wished or drawn in which nothing else happens, and which sensors it has. Raises CannotError.
+
+    What is cut off cannot be seen: an event there would be one that nobody could ever find.
+    """
+    if wish.place is not None and wish.place not in stage.world.city.grids:
+        raise CannotError(f"the place {wish.place!r} is not a grid of the city")
+    nodes = [wish.place] if wish.place is not None else _nodes(stage, level)
+    taken = np.zeros(len(stage.world.east), np.bool_)
+    taken[list(stage.taken)] = True
+    for index in stage.rng.permutation(len(nodes)).tolist():
+        inside = below(stage.world, nodes[index])
+        if inside.any() and not (inside & taken).any():
+            return nodes[index], inside
+    raise CannotError(f"something else happens in every {level} of the city" if nodes else "the city has no sensors")
+
+
+def _boxes(world: World, rows: Bools) -> Integers:
+    """Codes of the boxes that have a sensor among some rows, ascending."""
+    return np.unique(world.city.columns.device.code[rows]).astype(np.int64)
+
+
+def _named(world: World, boxes: Integers) -> frozenset[str]:
+    names = world.city.columns.device.names
+    return frozenset(names[code] for code in boxes.tolist())
+
+
+def _measures(world: World, quantities: frozenset[str]) -> Bools:
+    quantity = world.city.columns.quantity
+    known: Bools = np.array([name in quantities for name in quantity.names], np.bool_)[quantity.code]
+    return known
+
+
+def _silence(stage: Stage, kind: str, node: str, boxes: Integers, *, from_us: int, to_us: int, keeps: bool) -> Silence:
+    """The truth about it; takes all sensors of the boxes."""
+    world = stage.world
+    columns = world.city.columns
+    rows = np.flatnonzero(np.isin(columns.device.code, boxes))
+    stage.reserve(rows)
+    return Silence(
+        kind=kind,
+        lon=round(float(columns.lon[rows].mean()), 6),
+        lat=round(float(columns.lat[rows].mean()), 6),
+        grid=node,
+        from_us=from_us,
+        to_us=to_us,
+        sensors=tuple(columns.ids[row] for row in rows.tolist()),
+        keeps=keeps,
+        responsible=on_duty(world.city, node, from_us, FAULT_ROLES),
+    )
+
+
+def network_split(stage: Stage, wish: Wish) -> Staged:
+    """One street (or the node wished) cannot send for ``lasts`` (1 h): its boxes measure on, and send it afterwards."""
+    node, inside = _calm_node(stage, wish, GridLevel.STREET)
+    from_us = stage.onset_us(wish)
+    to_us = min(stage.end_us, from_us + stage.lasts_us(wish, SPLIT_S))
+    boxes = _boxes(stage.world, inside)
+    silence = _silence(stage, "network_split", node, boxes, from_us=from_us, to_us=to_us, keeps=True)
+    outage = Outage(_named(stage.world, boxes), from_us, to_us, keeps=True)
+    return Staged(outages=(outage,), silences=(silence,))
+
+
+def power_cut(stage: Stage, wish: Wish) -> Staged:
+    """A community (or the node wished) has no power for ``lasts`` (2 h): what hangs on the mains measures nothing.
+
+    Gas alarms last half an hour on their own supply, boxes with batteries all the while. When power returns the boxes
+    start one after the other, and some stand on a new zero, which is a fault of theirs (option ``jumps``: their share).
+    """
+    world = stage.world
+    node, inside = _calm_node(stage, wish, GridLevel.COMMUNITY)
+    from_us = stage.onset_us(wish)
+    returns_us = from_us + stage.lasts_us(wish, POWER_CUT_S)
+    mains = _boxes(world, inside & _measures(world, MAINS))
+    backed = np.setdiff1d(_boxes(world, inside & _measures(world, BACKED)), mains)
+    empty_us = from_us + round(GAS_BATTERY_S * US_PER_SECOND)
+    if empty_us >= min(returns_us, stage.end_us):
+        backed = backed[:0]
+    if not mains.size and not backed.size:
+        raise CannotError(f"no box in {node} hangs on the mains")
+    group = stage.rng.integers(GROUPS, size=len(mains) + len(backed))
+    outages: list[Outage] = []
+    for number in range(GROUPS):
+        to_us = returns_us + round((number + 1) / GROUPS * RETURNS_S * US_PER_SECOND)
+        both = ((mains, group[: len(mains)], from_us), (backed, group[len(mains) :], empty_us))
+        outages += [
+            Outage(_named(world, boxes[mine == number]), begins_us, min(to_us, stage.end_us), keeps=False)
+            for boxes, mine, begins_us in both
+            if (mine == number).any()
+        ]
+    boxes = np.union1d(mains, backed)
+    silence = _silence(
+        stage, "power_cut", node, boxes, from_us=from_us, to_us=max(outage.to_us for outage in outages), keeps=False
+    )
+    changes, faults = _jumps(stage, wish, boxes, returns_us)
+    return Staged(changes=changes, faults=faults, outages=tuple(outages), silences=(silence,))
+
+
+def _jumps(stage: Stage, wish: Wish, boxes: Integers, returns_us: int) -> tuple[tuple[Added, ...], tuple[Fault, ...]]:
+    """Sensors that come back with another zero, for the rest of the run."""
+    world = stage.world
+    columns = world.city.columns
+    rows = np.flatnonzero(np.isin(columns.device.code, boxes) & _measures(world, frozenset(JUMPS)))
+    rows = rows[stage.rng.random(len(rows)) < option(wish, "jumps", JUMPING)]
+    sign = np.where(stage.rng.random(len(rows)) < 0.5, -1.0, 1.0)
+    if not rows.size or returns_us >= stage.end_us:
+        return (), ()
+    # what cannot fall below nothing rises
+    sign[by_quantity(world, rows, {"temperature": 1.0, "humidity": 1.0, "pressure": 1.0, "o2": 1.0}) == 0] = 1.0
+    gain = sign * by_quantity(world, rows, JUMPS) * wish.strength
+    change = Added(rows, gain, np.zeros(len(rows)), returns_us, stage.end_us, np.ones_like)
+    faults = tuple(
+        Fault(
+            kind=FaultKind.BIAS,
+            sensor=sensor.id,
+            lon=sensor.lon,
+            lat=sensor.lat,
+            grid=sensor.grid,
+            from_us=returns_us,
+            to_us=stage.end_us,
+            responsible=on_duty(world.city, sensor.grid, returns_us, FAULT_ROLES),
+        )
+        for sensor in (world.city.sensors[row] for row in rows.tolist())
+    )
+    return (change,), faults
+
+
+def storm_load(stage: Stage, wish: Wish) -> Staged:
+    """Devices that report on change report far more often while the weather is wild, for ``lasts`` (4 h).
+
+    Options: ``share`` of the boxes (0.7), ``times`` as often (3, times the strength). No event: only load.
+    """
+    share, times = option(wish, "share", STORM_SHARE), option(wish, "times", STORM_TIMES) * wish.strength
+    if not 0 < share <= 1 or times < 1:
+        raise CannotError(f"share is {share} and times {times}, expected above 0 to 1 and at least 1")
+    device = stage.world.city.columns.device
+    sensors = np.flatnonzero((stage.rng.random(len(device.names)) < share)[device.code])
+    from_us = stage.onset_us(wish)
+    to_us = min(stage.end_us, from_us + stage.lasts_us(wish, STORM_S))
+    if not sensors.size or from_us >= to_us:
+        raise CannotError("the city has no box for it, or the run ends before it begins")
+    return Staged(hurries=(Hurry(sensors, from_us, to_us, times),))
