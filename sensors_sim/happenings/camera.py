@@ -1,8 +1,8 @@
 """Cameras that somebody makes blind: one after the other down a street, each in a way of its own.
 
 For each camera it is a fault: somebody has to clean it. For the street it is a deed of people, which nobody sees in one
-camera alone. So the truth tells both: a fault of every sensor that lies, and one episode of intrusion, the police's,
-seen by the sensors of the cameras' pictures.
+camera alone. So the truth tells both: a fault of every sensor that lies, and, from two cameras on, one episode of
+intrusion, the police's, seen by the sensors of the cameras' pictures.
 """
 
 from collections.abc import Mapping
@@ -10,20 +10,15 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
-from numpy.typing import NDArray
 
 from config.clock import US_PER_SECOND
 from config.vocabulary import Category
-from sensors_sim.changes import Drawn
-from sensors_sim.happenings.common import narrowed, option
+from sensors_sim.happenings.common import option
 from sensors_sim.happenings.places import free_rows, of, same_box
 from sensors_sim.scenario import Wish
 from sensors_sim.staging import CannotError, Stage, Staged, episode
 from sensors_sim.truth import FAULT_ROLES, Fault, FaultKind, on_duty
 from sensors_sim.world import World
-
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
 
 PICTURE = ("image_brightness", "image_sharpness", "image_change")
 OF_A_CAMERA = (*PICTURE, "people", "vehicles", "smoke_score", "fire_score", "intrusion_score")
@@ -38,44 +33,15 @@ REACH_M = 1_500.0
 CLEANED_S = 12 * 3600.0
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
-    """What is left of a camera's values. keep: share of what it would say; base: what it says without any picture.
-
-    A quantity that is not named keeps nothing, and says 0. frozen: what it would have said at that moment, for good.
-    """
-
-    fault: FaultKind
-    keep: Mapping[str, float]
-    base: Mapping[str, float]
-    frozen: bool = False
-
-
-WAYS: Mapping[str, Way] = MappingProxyType(
+WAYS: Mapping[str, FaultKind] = MappingProxyType(
     {
-        # a bag over the housing: some light comes through the cloth, nothing has an edge, nothing moves
-        "covered": Way(
-            FaultKind.COVERED_LENS,
-            {"image_brightness": 0.08},
-            {"image_brightness": 0.02, "image_sharpness": 0.02, "image_change": 0.002},
-        ),
-        # a film of paint: half of the light, blobs without edges, of many people a few are still counted
-        "sprayed": Way(
-            FaultKind.BLURRED_IMAGE,
-            {"image_brightness": 0.6, "image_sharpness": 0.15, "image_change": 0.3, "people": 0.1, "vehicles": 0.2},
-            {},
-        ),
-        # its own lamp and the street light broken or the iris shut: nearly black, noise in the picture
-        "darkened": Way(
-            FaultKind.DARK_IMAGE,
-            {"image_brightness": 0.05, "image_sharpness": 0.3, "people": 0.05, "vehicles": 0.1},
-            {"image_brightness": 0.01, "image_change": 0.01},
-        ),
-        # the cable cut behind the encoder: the recorder repeats the last picture
-        "frozen": Way(FaultKind.FROZEN_IMAGE, {}, {}, frozen=True),
+        "covered": FaultKind.COVERED_LENS,  # a bag over the housing
+        "sprayed": FaultKind.BLURRED_IMAGE,  # a film of paint, or grease
+        "darkened": FaultKind.DARK_IMAGE,  # its lamp and the street light broken
+        "frozen": FaultKind.FROZEN_IMAGE,  # the cable cut behind the encoder: the recorder repeats the last picture
     }
 )
-"""What vandals do to cameras, by the word of the option ``way``."""
+"""What vandals do to cameras, by the word of the option ``way``. What is then seen, ``sensors_sim.faults`` knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +50,7 @@ class _Blind:
 
     row: int
     from_us: int
-    way: Way
+    kind: FaultKind
 
 
 def _down_the_street(stage: Stage, rows: list[int], count: int) -> list[int]:
@@ -102,26 +68,6 @@ def _down_the_street(stage: Stage, rows: list[int], count: int) -> list[int]:
 
 def _away_m(world: World, one: int, other: int) -> float:
     return float(np.hypot(world.east[one] - world.east[other], world.north[one] - world.north[other]))
-
-
-def _blinding(stage: Stage, blinded: list[_Blind], to_us: int) -> Drawn:
-    """One change over the sensors of all cameras, each from its own moment on. blinded: by ascending row."""
-    world = stage.world
-    rows = np.array([one.row for one in blinded], np.int64)
-    from_us = np.array([one.from_us for one in blinded], np.int64)
-    keep, base = np.zeros(len(rows)), np.zeros(len(rows))
-    names = world.city.columns.quantity
-    for index, one in enumerate(blinded):
-        quantity = names.names[names.code[one.row]]
-        if not one.way.frozen:
-            keep[index], base[index] = one.way.keep.get(quantity, 0.0), one.way.base.get(quantity, 0.0)
-        elif quantity != "image_change":  # a picture that is repeated does not change
-            base[index] = float(stage.nature.mean(rows[index : index + 1], one.from_us)[0])
-
-    def seen_through(which: Integers, times_us: Integers, values: Floats) -> Floats:
-        return np.where(times_us >= from_us[which], keep[which] * values + base[which], values)
-
-    return Drawn(rows, int(from_us.min()), to_us, seen_through)
 
 
 def camera_vandal(stage: Stage, wish: Wish) -> Staged:
@@ -146,8 +92,8 @@ def camera_vandal(stage: Stage, wish: Wish) -> Staged:
         at_us += int(_away_m(stage.world, before, camera) / WALKS_M_S) * US_PER_SECOND
         if at_us >= to_us:
             break
-        way = WAYS[str(asked) if asked is not None else names[int(stage.rng.integers(len(names)))]]
-        blinded += [_Blind(row, at_us, way) for row in of(stage, same_box(stage.world, camera), *OF_A_CAMERA).tolist()]
+        kind = WAYS[str(asked) if asked is not None else names[int(stage.rng.integers(len(names)))]]
+        blinded += [_Blind(row, at_us, kind) for row in of(stage, same_box(stage.world, camera), *OF_A_CAMERA).tolist()]
         at_us += int(stage.rng.uniform(*WORKS_S)) * US_PER_SECOND
         before = camera
     if not blinded:
@@ -156,11 +102,10 @@ def camera_vandal(stage: Stage, wish: Wish) -> Staged:
 
 
 def _told(stage: Stage, centre: int, blinded: list[_Blind], to_us: int) -> Staged:
-    change = _blinding(stage, blinded, to_us)
     city = stage.world.city
     faults = tuple(
         Fault(
-            kind=one.way.fault,
+            kind=one.kind,
             sensor=sensor.id,
             lon=sensor.lon,
             lat=sensor.lat,
@@ -171,21 +116,20 @@ def _told(stage: Stage, centre: int, blinded: list[_Blind], to_us: int) -> Stage
         )
         for one, sensor in ((one, city.sensors[one.row]) for one in blinded)
     )
-    stage.reserve(change.sensors)
+    rows = np.array([one.row for one in blinded], np.int64)
+    stage.reserve(rows)
+    cameras = len({one.from_us for one in blinded})
+    if cameras == 1:
+        return Staged(faults=faults)
     truth = episode(
-        narrowed(stage, change.from_us, to_us),
-        (change,),
+        stage,
+        (),
         centre,
         kind="camera_vandal",
         category=Category.INTRUSION,
-        from_us=change.from_us,
+        from_us=min(one.from_us for one in blinded),
         to_us=to_us,
-        seen_by=of_pictures(stage.world, change.sensors),
-        details={"cameras": len({fault.from_us for fault in faults})},
+        seen_by=np.intersect1d(rows, stage.world.measuring(*PICTURE)),
+        details={"cameras": cameras},
     )
-    return Staged(changes=(change,), episodes=(truth,), faults=faults)
-
-
-def of_pictures(world: World, rows: Integers) -> Integers:
-    """Those of some rows that tell how a camera's picture is."""
-    return np.intersect1d(rows, world.measuring(*PICTURE))
+    return Staged(episodes=(truth,), faults=faults)

@@ -8,14 +8,12 @@ from numpy.typing import NDArray
 
 from config.clock import US_PER_SECOND
 from config.vocabulary import GridLevel
-from sensors_sim.changes import Added
-from sensors_sim.happenings.common import below, by_quantity, option
+from sensors_sim.happenings.common import below, option
 from sensors_sim.scenario import Wish
 from sensors_sim.staging import CannotError, Hurry, Outage, Stage, Staged
 from sensors_sim.truth import FAULT_ROLES, Fault, FaultKind, Silence, on_duty
 from sensors_sim.world import World
 
-Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
@@ -38,11 +36,10 @@ BACKED = frozenset({"ch4", "co", "h2s", "o2"})
 JUMPING = 0.04
 """Share of the boxes whose zero is not the old one after power returns: electrochemical and optical cells lose their
 baseline while they are cold."""
-JUMPS = {
-    "ch4": 4.0, "co": 8.0, "h2s": 1.5, "o2": -0.5, "pm25": 35.0, "pm10": 50.0, "so2": 12.0, "no2": 25.0, "o3": 30.0,
-    "co_air": 400.0, "temperature": 2.5, "humidity": 9.0, "pressure": 2.0, "noise": 8.0,
-}  # fmt: skip
-"""By how much, in each quantity's unit, at strength 1: some ten times the device's noise, below any limit."""
+JUMPERS = frozenset({
+    "ch4", "co", "h2s", "o2", "pm25", "pm10", "so2", "no2", "o3", "co_air", "temperature", "humidity", "pressure",
+    "noise",
+})  # fmt: skip
 
 STORM_TIMES = 3.0
 STORM_S = 4 * 3600.0
@@ -155,24 +152,18 @@ def power_cut(stage: Stage, wish: Wish) -> Staged:
     silence = _silence(
         stage, "power_cut", node, boxes, from_us=from_us, to_us=max(outage.to_us for outage in outages), keeps=False
     )
-    changes, faults = _jumps(stage, wish, boxes, returns_us)
-    return Staged(changes=changes, faults=faults, outages=tuple(outages), silences=(silence,))
+    faults = _jumped(stage, option(wish, "jumps", JUMPING) * wish.strength, boxes, returns_us)
+    return Staged(faults=faults, outages=tuple(outages), silences=(silence,))
 
 
-def _jumps(stage: Stage, wish: Wish, boxes: Integers, returns_us: int) -> tuple[tuple[Added, ...], tuple[Fault, ...]]:
+def _jumped(stage: Stage, share: float, boxes: Integers, returns_us: int) -> tuple[Fault, ...]:
     """Sensors that come back with another zero, for the rest of the run."""
     world = stage.world
-    columns = world.city.columns
-    rows = np.flatnonzero(np.isin(columns.device.code, boxes) & _measures(world, frozenset(JUMPS)))
-    rows = rows[stage.rng.random(len(rows)) < option(wish, "jumps", JUMPING)]
-    sign = np.where(stage.rng.random(len(rows)) < 0.5, -1.0, 1.0)
-    if not rows.size or returns_us >= stage.end_us:
-        return (), ()
-    # what cannot fall below nothing rises
-    sign[by_quantity(world, rows, {"temperature": 1.0, "humidity": 1.0, "pressure": 1.0, "o2": 1.0}) == 0] = 1.0
-    gain = sign * by_quantity(world, rows, JUMPS) * wish.strength
-    change = Added(rows, gain, np.zeros(len(rows)), returns_us, stage.end_us, np.ones_like)
-    faults = tuple(
+    rows = np.flatnonzero(np.isin(world.city.columns.device.code, boxes) & _measures(world, JUMPERS))
+    rows = rows[stage.rng.random(len(rows)) < share]
+    if returns_us >= stage.end_us:
+        return ()
+    return tuple(
         Fault(
             kind=FaultKind.BIAS,
             sensor=sensor.id,
@@ -185,7 +176,6 @@ def _jumps(stage: Stage, wish: Wish, boxes: Integers, returns_us: int) -> tuple[
         )
         for sensor in (world.city.sensors[row] for row in rows.tolist())
     )
-    return (change,), faults
 
 
 def storm_load(stage: Stage, wish: Wish) -> Staged:
