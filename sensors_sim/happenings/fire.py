@@ -9,7 +9,7 @@ from config.clock import US_PER_SECOND
 from config.vocabulary import Category
 from sensors_sim.changes import Drawn, Made, Traced
 from sensors_sim.happenings.common import choice
-from sensors_sim.happenings.places import free_rows, lattice, of, seconds, staged
+from sensors_sim.happenings.places import both, free_rows, lattice, of, seconds, staged
 from sensors_sim.physics.events import GROWTH_KW_S2, fire_kw, flame_m, in_view
 from sensors_sim.physics.noise import unit_hash
 from sensors_sim.physics.plume import AIR_J_KG_K, AIR_KG_M3, downwind, plume, stability
@@ -90,15 +90,15 @@ def watched(stage: Stage, blaze: Blaze, cameras: Integers, *, flames: bool) -> D
     return Drawn(cameras, blaze.from_us, blaze.to_us, scored)
 
 
-def _smoke(stage: Stage, blaze: Blaze, wide_m: float) -> list[Made]:
-    """What stations downwind measure of a fire: fine and coarse particles, and its heat."""
+def _carried(stage: Stage, blaze: Blaze, wide_m: float, *quantities: str) -> list[Made]:
+    """What stations downwind measure of a fire: fine and coarse particles, or its heat."""
     world, weather = stage.world, stage.weather
     times, step_us = lattice(blaze.from_us, min(stage.end_us, blaze.to_us))
     wind, classes = weather.wind_m_s(times), stability(weather.wind_m_s(times), weather.sun(times))
     near = np.flatnonzero(np.hypot(world.east - blaze.east, world.north - blaze.north) <= SMOKE_REACH_M)
     near = near[~world.indoor[near]]
     changes: list[Made] = []
-    for quantity in ("pm25", "pm10", "temperature"):
+    for quantity in quantities:
         rows = of(stage, near, quantity)
         if not rows.size:
             continue
@@ -134,7 +134,8 @@ def fire(stage: Stage, wish: Wish) -> Staged:
 
     It grows with the square of time (NFPA 92) to 6 MW times the strength. Cameras within 150 m see it, half of those up
     to 400 m do; smoke first, then flames. Fine and coarse particles reach the stations downwind, one after the other,
-    at the speed of the wind, and so does a little warmth. lasts_s: until it is being put out, usually 40 min. options:
+    at the speed of the wind, and so does a little warmth. The truth tells the smoke at the stations as an episode of
+    its own, since polluted air calls for other people. lasts_s: until it is being put out, usually 40 min. options:
     ``growth``: medium, slow, fast, ultrafast.
     """
     world = stage.world
@@ -156,15 +157,15 @@ def fire(stage: Stage, wish: Wish) -> Staged:
         rows = in_sight(stage, blaze, of(stage, np.arange(len(world.east)), quantity))
         if rows.size:
             changes.append(watched(stage, blaze, rows, flames=quantity == "fire_score"))
-    changes += _smoke(stage, blaze, wide_m=20.0)
-    return staged(
-        stage,
-        changes,
-        victim,
-        kind="fire",
-        category=Category.FIRE,
-        details={"growth": growth, "peak_kw": blaze.peak_kw, "distance_m": round(away, 0)},
-    )
+    changes += _carried(stage, blaze, 20.0, "temperature")
+    smoke = _carried(stage, blaze, 20.0, "pm25", "pm10")
+    details: dict[str, float | str] = {"growth": growth, "peak_kw": blaze.peak_kw, "distance_m": round(away)}
+    seen = staged(stage, changes, victim, kind="fire", category=Category.FIRE, details=details)
+    try:
+        smelt = staged(stage, smoke, None, kind="fire", category=Category.AIR_POLLUTION, details=details)
+    except CannotError:  # no station is near enough downwind: cameras alone tell
+        return seen
+    return both(seen, smelt)
 
 
 def _upwind_of_stations(stage: Stage, cameras: list[int], from_us: int) -> list[int]:

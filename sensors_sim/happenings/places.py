@@ -92,7 +92,7 @@ def seconds(from_us: int, times_us: Integers) -> Floats:
 def staged(
     stage: Stage,
     changes: Sequence[Made],
-    centre: int,
+    centre: int | None,
     *,
     kind: str,
     category: Category,
@@ -100,6 +100,8 @@ def staged(
     sigmas: float = SIGMAS,
 ) -> Staged:
     """Some changes with the truth about them, at those sensors alone that see them; these are reserved.
+
+    centre: row of the sensor nearest to the cause; None for the one that sees most of it, by its own noise.
 
     The episode lasts from the first moment at which anything changes at one of them until the last at which one stands
     clear of its noise. Raises CannotError where none ever does while the run lasts.
@@ -109,6 +111,9 @@ def staged(
         raise CannotError("it would be too weak for every sensor here, or the run ends before it is seen")
     from_us = max(stage.start_us, min(change.from_us for change in kept))
     stage.reserve(found.rows)
+    if centre is None:
+        clearness = np.abs(found.peak) / np.maximum(stage.nature.noise(found.rows), 1e-9)
+        centre = int(found.rows[clearness.argmax()])
     truth = episode(
         # of no more of the run than it takes: so what is short is told on a finer lattice
         replace(stage, start_us=from_us, end_us=min(stage.end_us, max(change.to_us for change in kept))),
@@ -130,3 +135,14 @@ def free_rows(stage: Stage, wish: Wish, what: str, *quantities: str) -> list[int
     if not rows:
         raise CannotError(f"the city has no free {what}")
     return wanted(stage, rows, wish.place)
+
+
+def both(one: Staged, other: Staged) -> Staged:
+    """Two parts of one happening: what is told under several categories has an episode for each."""
+    return Staged(
+        one.changes + other.changes,
+        one.episodes + other.episodes,
+        one.faults + other.faults,
+        one.outages + other.outages,
+        one.hurries + other.hurries,
+    )
