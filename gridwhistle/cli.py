@@ -1,37 +1,43 @@
 """The command line. Thin: every command reads its options, calls one function and prints."""
 
 import asyncio
-import signal
-from collections.abc import Callable, Coroutine
-from datetime import datetime
+from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from alerting.ledger import Ledger
-from config.city_files import EXAMPLE, load_city
-from config.clock import from_datetime, isoformat
-from config.errors import ConfigurationError, GridwhistleError
+from config.city_files import load_city
+from config.errors import GridwhistleError
 from config.logs import configure_logs
 from config.settings_files import load_settings
 from config.texts import text
 from config.vocabulary import Language
+from gridwhistle import cli_simulate
 from gridwhistle.check import check_city, check_limits, check_settings
+from gridwhistle.cli_common import (
+    Bar,
+    HostOption,
+    LanguageOption,
+    MinutesOption,
+    PackOption,
+    PortOption,
+    SeedOption,
+    SpeedOption,
+    either,
+    err,
+    moment,
+    until_stopped,
+)
 from gridwhistle.cli_spool import spool_app
 from gridwhistle.cli_store import store_app
 from gridwhistle.daemon import daemon
 from gridwhistle.demo import PAGE_PORT, DemoOptions, Stage, demo
-from gridwhistle.score import cases_of, intervals_of, keep_score, print_score
 from gridwhistle.whole import whole
-from sensors_sim import publish
-from sensors_sim.publish import run_simulation
 from sensors_sim.recordings.city_folder import make_city
 from sensors_sim.replay import replay
-from sensors_sim.truth import read_truth, write_truth
 
 app = typer.Typer(
     name="gridwhistle",
@@ -42,20 +48,8 @@ app = typer.Typer(
 )
 app.add_typer(spool_app)
 app.add_typer(store_app)
+cli_simulate.register(app)
 out = Console(highlight=False, soft_wrap=True)  # never folds a line: addresses and passwords are copied from it
-err = Console(stderr=True)
-WIDE = 160
-"""Columns of a table that goes into a file or a pipe."""
-
-LanguageOption = Annotated[Language, typer.Option("--language", help="Language of what is printed.")]
-HostOption = Annotated[str, typer.Option("--host", help="Name or address of the broker.")]
-PortOption = Annotated[int, typer.Option("--port", help="Port of the broker.")]
-SpeedOption = Annotated[
-    float, typer.Option("--speed", min=0, help="Times as fast as life; 0 is as fast as the broker takes it.")
-]
-PackOption = Annotated[int, typer.Option("--pack", min=1, help="Most readings in one message.")]
-SeedOption = Annotated[int, typer.Option("--seed", help="The same seed makes the same city day.")]
-MinutesOption = Annotated[float, typer.Option("--minutes", min=1, help="Simulated minutes.")]
 
 
 def main() -> None:
@@ -87,56 +81,6 @@ def leaves(group: BaseExceptionGroup[Exception] | None) -> list[Exception]:
 
 def _tell(error: Exception) -> None:
     err.print(f"[bold red]gridwhistle:[/] {escape(str(error))}", soft_wrap=True)
-
-
-def until_stopped(work: Callable[[asyncio.Event], Coroutine[None, None, None]]) -> None:
-    """Run until SIGINT or SIGTERM sets the event handed to ``work``; a second signal ends the process at once."""
-
-    async def run() -> None:
-        stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        numbers = (signal.SIGINT, signal.SIGTERM)
-
-        def end() -> None:
-            stop.set()
-            for number in numbers:
-                loop.remove_signal_handler(number)
-                signal.signal(number, signal.SIG_DFL)
-
-        for number in numbers:
-            loop.add_signal_handler(number, end)
-        await work(stop)
-
-    asyncio.run(run())
-
-
-def _moment(value: str | None) -> int | None:
-    if value is None:
-        return None
-    try:
-        return from_datetime(datetime.fromisoformat(value))
-    except ValueError as error:
-        raise typer.BadParameter(f"{value!r} is not an RFC 3339 time with its zone: {error}") from None
-
-
-class Bar:
-    """A progress bar for a run over event time."""
-
-    def __init__(self) -> None:
-        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
-        self._bar = Progress(*columns, TimeElapsedColumn(), console=err, transient=True)
-        self._task = self._bar.add_task("", total=1.0)
-
-    def __enter__(self) -> Self:
-        self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
-
-    def show(self, step: publish.Progress) -> None:
-        """Show how far the run has come."""
-        self._bar.update(self._task, completed=step.share, description=f"{isoformat(step.time_us)}  {step.sent:,}")
 
 
 @app.command()
@@ -227,54 +171,6 @@ def check(
         raise SystemExit(1)
 
 
-@app.command()
-def simulate(
-    city: Annotated[Path, typer.Option("--city", help="Folder of the city's files.")] = EXAMPLE,
-    minutes: MinutesOption = 30.0,
-    seed: SeedOption = 7,
-    speed: SpeedOption = 1.0,
-    start: Annotated[str | None, typer.Option("--start", help="Event time of the beginning; now if not given.")] = None,
-    truth: Annotated[Path, typer.Option("--truth", help="File for the ground truth.")] = Path("truth.json"),
-    host: HostOption = "127.0.0.1",
-    port: PortOption = 1883,
-    pack: PackOption = 1,
-) -> None:
-    """Publish a plausible district over MQTT, with events and faults whose truth is written down."""
-
-    async def work(stop: asyncio.Event) -> None:
-        with Bar() as bar:
-            playing = asyncio.create_task(
-                run_simulation(
-                    load_city(city),
-                    seed,
-                    minutes,
-                    speed=speed or None,
-                    start_us=_moment(start),
-                    host=host,
-                    port=port,
-                    pack=pack,
-                    progress=bar.show,
-                    on_truth=lambda found: write_truth(found, truth),
-                )
-            )
-            await _either(playing, stop)
-        result = playing.result()
-        out.print(f"{result.readings_sent:,} readings sent; truth in {truth}")
-
-    until_stopped(work)
-
-
-async def _either(playing: "asyncio.Task[object]", stop: asyncio.Event) -> None:
-    """Wait for the work or for the wish to stop, whichever comes first; on that wish the program ends."""
-    stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait({playing, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    stopping.cancel()
-    if not playing.done():
-        playing.cancel()
-        await asyncio.wait({playing})
-        raise SystemExit(130)
-
-
 @app.command("replay")
 def replay_command(
     files: Annotated[list[Path], typer.Argument(help="Recordings (CSV, plain or gzip).")],
@@ -297,15 +193,15 @@ def replay_command(
                     load_city(city),
                     adapter=adapter,
                     speed=speed or None,
-                    from_us=_moment(begin),
-                    to_us=_moment(end),
+                    from_us=moment(begin),
+                    to_us=moment(end),
                     host=host,
                     port=port,
                     pack=pack,
                     progress=bar.show,
                 )
             )
-            await _either(playing, stop)
+            await either(playing, stop)
         result = playing.result()
         out.print(f"{result.sent:,} readings sent")
         for reason, count in sorted(result.skipped.items()):
@@ -324,31 +220,3 @@ def make_city_command(
     make_city(files, folder, adapter)
     city = load_city(folder)
     out.print(f"{folder}: {len(city.grids)} grids, {len(city.sensors)} sensors")
-
-
-@app.command("score")
-def score_command(
-    data_dir: Annotated[Path, typer.Argument(help="The daemon's data_dir.")],
-    truth: Annotated[Path, typer.Argument(help="Truth file of the simulation.")],
-    city: Annotated[Path, typer.Option("--city", help="Folder of the city's files that was simulated.")] = EXAMPLE,
-    language: LanguageOption = Language.ZH,
-) -> None:
-    """Compare what the daemon opened with what really happened. Exit code 1 where anything is missed or wrong."""
-    path = data_dir / "ledger.sqlite"
-    if not path.exists():
-        raise ConfigurationError(f"{path}: not found; expected the ledger of a daemon's data_dir")
-    happened = read_truth(truth)
-    simulated = load_city(city)
-    if simulated.version != happened.city:
-        raise ConfigurationError(
-            f"{truth}: city is {happened.city}, expected {simulated.version}, the version of {city}; name its folder"
-            " with --city"
-        )
-    ledger = Ledger.open(f"sqlite:///{path.resolve()}")
-    try:
-        score = keep_score(happened, *cases_of(ledger), intervals_of(simulated))
-    finally:
-        ledger.close()
-    print_score(score, out if out.is_terminal else Console(width=WIDE), language)
-    if not score.perfect:
-        raise SystemExit(1)
