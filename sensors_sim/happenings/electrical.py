@@ -4,6 +4,7 @@ from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree  # type: ignore[import-untyped]  # SciPy ships no types
 
 from config.clock import US_PER_SECOND
 from config.limits import Side
@@ -11,7 +12,7 @@ from config.vocabulary import Category
 from sensors_sim.changes import Added, Drawn, Made
 from sensors_sim.happenings.fire import Blaze, watched
 from sensors_sim.happenings.places import both, free_rows, of, same_building, staged, use_of
-from sensors_sim.physics.events import GROWTH_KW_S2, warmed
+from sensors_sim.physics.events import warmed
 from sensors_sim.scenario import Wish
 from sensors_sim.staging import CannotError, Stage, Staged
 from sensors_sim.world import Use
@@ -30,8 +31,8 @@ AGES = 0.25
 """By so much the current grows until it smoulders: insulation that chars conducts, and a fan that clogs draws more."""
 SMOULDERS_AT = 0.8
 """Part of the time after which the first smoke comes."""
-SMOULDERS_KW = 120.0
-SHOP_CAMERA_M = 60.0
+SMOULDERS_KW = 500.0
+SHOP_CAMERA_M = 80.0
 """A camera this close looks at the shop's front."""
 SWITCHED_S = 2.0
 SHOPS = frozenset({Use.SHOP, Use.MARKET})
@@ -41,14 +42,15 @@ def shop_overheats(stage: Stage, wish: Wish) -> Staged:
     """A closed shop draws current all night: a heater was left on, or batteries charge; in the end it smoulders.
 
     2 kW times the strength at 220 V from one moment to the next, growing by a quarter over the night. Where the room's
-    temperature is measured it rises by up to 25 K. After four fifths of the time the nearest camera within 60 m becomes
-    surer and surer of smoke: a fire that grows slowly and never beyond 120 kW. lasts_s: until somebody comes, usually
+    temperature is measured it rises by up to 25 K. After four fifths of the time the nearest camera within 80 m becomes
+    surer and surer of smoke: a fire that smoulders, growing with the square of time to 500 kW when somebody comes. A
+    shop that a camera looks at is preferred. lasts_s: until somebody comes, usually
     8 h. The truth tells the current and the warmth as one episode, the smoke as another, since it calls for others.
     """
     world = stage.world
     rows = free_rows(stage, wish, "current sensor", "current")
     shops = [row for row in rows if use_of(world, row) in SHOPS] if wish.place is None else rows
-    victim = stage.pick(shops or rows)
+    victim = stage.pick(_looked_at(stage, shops or rows))
     from_us = stage.onset_us(wish)
     lasts_us = stage.lasts_us(wish, 28_800.0)
     to_us = from_us + lasts_us
@@ -87,8 +89,20 @@ def _smouldering(stage: Stage, shop: int, from_us: int, to_us: int) -> Drawn | N
     away = np.hypot(world.east[cameras] - world.east[shop], world.north[cameras] - world.north[shop])
     if away.min() > SHOP_CAMERA_M:
         return None
-    blaze = Blaze(float(world.east[shop]), float(world.north[shop]), from_us, to_us, GROWTH_KW_S2["slow"], SMOULDERS_KW)
+    growth = SMOULDERS_KW / ((to_us - from_us) / US_PER_SECOND) ** 2
+    blaze = Blaze(float(world.east[shop]), float(world.north[shop]), from_us, to_us, growth, SMOULDERS_KW)
     return watched(stage, blaze, cameras[[int(away.argmin())]], flames=False)
+
+
+def _looked_at(stage: Stage, shops: list[int]) -> list[int]:
+    """Those of some shops near a camera, if there are any."""
+    world = stage.world
+    cameras = np.array(stage.rows("smoke_score"), np.int64)
+    if not cameras.size:
+        return shops
+    tree = cKDTree(np.column_stack((world.east[cameras], world.north[cameras])))
+    away, _ = tree.query(np.column_stack((world.east[shops], world.north[shops])))
+    return [shop for shop, metres in zip(shops, away.tolist(), strict=True) if metres <= SHOP_CAMERA_M] or shops
 
 
 COOL_C = 26.0
