@@ -151,7 +151,9 @@ def check_honest(stage: Stage, staged: Staged) -> None:
     assert touched <= named
     for change in staged.changes:
         outside = (times < change.from_us) | (times >= change.to_us)
-        alone = change.sensors[~np.isin(change.sensors, [r for o in staged.changes if o is not change for r in o.sensors])]
+        alone = change.sensors[
+            ~np.isin(change.sensors, [r for o in staged.changes if o is not change for r in o.sensors])
+        ]
         assert (values[np.ix_(outside, alone)] == quiet[np.ix_(outside, alone)]).all()
     for episode in staged.episodes:
         assert stage.start_us <= episode.from_us < episode.to_us <= stage.end_us
