@@ -160,11 +160,11 @@ class Delivery:
         """
         self._world, self._manners = world, manners
         self._start_us, self._end_us = start_us, end_us
-        self._rng = np.random.default_rng([seed, 5])
+        self._rng = np.random.default_rng([seed, 8])
         columns = world.city.columns
         self._box = columns.device.code.astype(np.int64)
         self._interval_us = np.rint(columns.interval_s * US_PER_SECOND).astype(np.int64)
-        rng = np.random.default_rng([seed, 4])
+        rng = np.random.default_rng([seed, 7])
         self._silent = _fault_spans(world, faults, FaultKind.SILENT)
         self._wrong_clock = _fault_spans(world, faults, FaultKind.CLOCK)
         self._wrong_by_us = _either_sign(rng, CLOCK_FAULT_S, len(columns.device.names))

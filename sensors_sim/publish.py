@@ -1,11 +1,11 @@
-"""The simulator's door to the broker: QoS 1, many messages in flight, and nothing left behind unacknowledged."""
+"""The simulator's door to the broker: many messages in flight, and nothing left behind unacknowledged."""
 
 import asyncio
 import socket
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from paho.mqtt.client import MQTT_ERR_NO_CONN, MQTT_ERR_SUCCESS, Client, ConnectFlags, DisconnectFlags
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
@@ -16,15 +16,16 @@ from config.city import City
 from config.clock import US_PER_SECOND, Clock, SystemClock
 from config.errors import PermanentError, RetryableError
 from sensors_sim.generate import Simulation
+from sensors_sim.link import Address, Links
+from sensors_sim.logins import Login, allow_connections
 from sensors_sim.truth import Truth
 from sensors_sim.wire import Instant, Message, Payloads, clock_message
 
-IN_FLIGHT = 200
+IN_FLIGHT = 1000
+PAHO_IN_FLIGHT = 200
 """paho-mqtt spends more on each message the more of them are in flight; 200 measured best."""
 PATIENCE_S = 30.0
 PROGRESS_EVERY_S = 0.2
-_HUNG_UP = "connection closed without an answer"
-_WRONG_PROTOCOL = {"Unsupported protocol version", "Protocol error", "Malformed packet", _HUNG_UP}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,11 @@ class Broker:
     username: str | None = None
     password: str | None = None
 
+    @property
+    def address(self) -> str:
+        """For messages to people."""
+        return f"{self.host}:{self.port}"
+
 
 class Stopped(Exception):  # noqa: N818 - not an error: somebody asked for it
     """The work was cancelled from outside."""
@@ -46,10 +52,115 @@ def _no_delay(_client: Client, _data: Any, connection: Any) -> None:
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
+class _Way(Protocol):
+    """How messages get to the broker. Counts are of messages."""
+
+    @property
+    def window(self) -> int: ...
+    @property
+    def waiting(self) -> int: ...
+    @property
+    def acknowledged(self) -> int: ...
+    @property
+    def refused(self) -> dict[str, int]: ...
+    @property
+    def said(self) -> str: ...
+    def has_room(self, message: Message) -> bool: ...
+    def half_free(self, message: Message) -> bool: ...
+    def send(self, message: Message) -> None: ...
+    def turn(self, seconds: float) -> None: ...
+    def close(self) -> None: ...
+
+
+class _Paho:
+    """The way of MQTT 3.1.1, for brokers that know no other: paho-mqtt and its thread."""
+
+    def __init__(self, broker: Broker, *, window: int, qos: int, patience_s: float) -> None:
+        """Connect. Raises RetryableError where nobody listens, PermanentError where the broker says no."""
+        self.window = min(window, PAHO_IN_FLIGHT)
+        self.said = ""
+        self.acknowledged = 0
+        self._sent, self._qos = 0, qos
+        self._changed = threading.Condition()
+        self._greeting: str | None = None
+        client = self._client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv311)
+        client.max_inflight_messages_set(self.window)
+        client.reconnect_delay_set(1, 5)
+        if broker.username is not None:
+            client.username_pw_set(broker.username, broker.password)
+        client.on_socket_open = _no_delay
+        client.on_connect = self._on_connect
+        client.on_disconnect = self._on_disconnect
+        client.on_publish = self._on_publish
+        try:
+            client.connect(broker.host, broker.port, keepalive=60)
+        except OSError as error:
+            raise RetryableError(f"no broker answers at {broker.address}: {error}") from error
+        client.loop_start()
+        with self._changed:
+            self._changed.wait_for(lambda: self._greeting is not None, patience_s)
+        if self._greeting != "Success":
+            self.close()
+            said = f"does not answer within {patience_s:g} s" if self._greeting is None else "refuses the connection"
+            kind = RetryableError if self._greeting is None else PermanentError
+            raise kind(f"the broker at {broker.address} {said}{f': {self._greeting}' if self._greeting else ''}")
+
+    @property
+    def waiting(self) -> int:
+        return self._sent - self.acknowledged
+
+    @property
+    def refused(self) -> dict[str, int]:
+        return {}  # 3.1.1 has no word for it
+
+    def _on_connect(
+        self, _client: Client, _data: Any, _flags: ConnectFlags, code: ReasonCode, _props: Properties | None
+    ) -> None:
+        with self._changed:
+            self._greeting = code.getName()
+            self._changed.notify_all()
+
+    def _on_disconnect(
+        self, _client: Client, _data: Any, _flags: DisconnectFlags, code: ReasonCode, _props: Properties | None
+    ) -> None:
+        with self._changed:
+            self.said = code.getName()
+            self._greeting = self._greeting or "connection closed without an answer"
+            self._changed.notify_all()
+
+    def _on_publish(self, _client: Client, _data: Any, _mid: int, _code: ReasonCode, _props: Properties) -> None:
+        with self._changed:
+            self.acknowledged += 1
+            if self.waiting <= self.window // 2:
+                self._changed.notify_all()
+
+    def has_room(self, _message: Message) -> bool:
+        return self.waiting < self.window
+
+    def half_free(self, _message: Message) -> bool:
+        return self.waiting <= self.window // 2
+
+    def send(self, message: Message) -> None:
+        with self._changed:
+            self._sent += 1
+        info = self._client.publish(message.topic, message.payload, qos=self._qos, retain=message.retain)
+        if info.rc not in {MQTT_ERR_SUCCESS, MQTT_ERR_NO_CONN}:  # without connection it is kept and sent later
+            raise RetryableError(f"the message could not be queued: error {info.rc} of paho-mqtt")
+
+    def turn(self, seconds: float) -> None:
+        with self._changed:
+            self._changed.wait(seconds)
+
+    def close(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
 class Publisher:
-    """A connection that publishes at QoS 1 from one thread. A lost connection is made again and all is sent again.
+    """Publishes from one thread, at QoS 1 unless told otherwise. A lost connection is made again and all sent again.
 
     Speaks MQTT 5, in which a broker says when it refuses a message, and 3.1.1 to brokers that know no other.
+    Between messages call ``rest`` rather than sleep: it gives the broker its signs of life.
     """
 
     def __init__(
@@ -59,146 +170,122 @@ class Publisher:
         in_flight: int = IN_FLIGHT,
         patience_s: float = PATIENCE_S,
         stop: threading.Event | None = None,
+        qos: int = 1,
+        logins: Mapping[str, Login] | None = None,
     ) -> None:
-        """in_flight: most messages waiting for their PUBACK. patience_s: longest silence of the broker."""
-        self._broker = broker
+        """in_flight: most messages waiting for their PUBACK on a connection. patience_s: longest silence of the broker.
+
+        logins: of boxes that have a connection of their own each, by device. Raises ValueError for another QoS.
+        """
+        if qos not in {0, 1}:
+            raise ValueError(f"qos is {qos}, expected 0 or 1")
+        self._broker, self._qos = broker, qos
         self._in_flight = in_flight
         self._patience_s = patience_s
         self._stop = stop or threading.Event()
-        self._changed = threading.Condition()
+        self._logins = logins or {}
+        self._clock = SystemClock()
         self._sent = 0
-        self._acknowledged = 0
-        self._refused: dict[str, int] = {}
-        self._greeting: str | None = None
-        self._gone = False
-        self._client: Client | None = None
+        self._way: _Way | None = None
 
     def __enter__(self) -> Self:
         """Connect. Raises RetryableError where nobody listens, PermanentError where the broker says no."""
+        broker = self._broker
+        places: dict[str | None, Login] = {None: Login(broker.username, broker.password)}
+        places.update(self._logins)
+        allow_connections(len(self._logins))
+        links = Links(
+            {name: Address(broker.host, broker.port, one.username, one.password) for name, one in places.items()},
+            window=self._in_flight,
+            qos=self._qos,
+            clock=self._clock,
+        )
         try:
-            greeting = self._connect(MQTTProtocolVersion.MQTTv5)
-            if greeting in _WRONG_PROTOCOL:
-                self._close()
-                greeting = self._connect(MQTTProtocolVersion.MQTTv311)
-            self._welcome(greeting)
+            speaks = links.open(self._patience_s)
         except BaseException:
-            self._close()
+            links.close()
             raise
+        if speaks:
+            self._way = links
+            return self
+        links.close()
+        if self._logins:
+            raise PermanentError(f"the broker at {broker.address} speaks no MQTT 5, which boxes of their own need")
+        self._way = _Paho(broker, window=self._in_flight, qos=self._qos, patience_s=self._patience_s)
         return self
-
-    def _welcome(self, greeting: str) -> None:
-        if greeting != "Success":
-            raise PermanentError(f"the broker at {self._address} refuses the connection: {greeting}")
 
     def __exit__(self, *_: object) -> None:
         """Disconnect. Messages that are not acknowledged by then are lost: call ``drain`` first."""
-        self._close()
+        way, self._way = self._way, None
+        if way is not None:
+            way.close()
 
     @property
     def in_flight(self) -> int:
         """Most messages that may wait for their PUBACK: ours or the broker's wish, whichever is smaller."""
-        return self._in_flight
-
-    @property
-    def _address(self) -> str:
-        return f"{self._broker.host}:{self._broker.port}"
-
-    def _connect(self, protocol: MQTTProtocolVersion) -> str:
-        """The broker's answer, "Success" where it lets us in."""
-        client = Client(CallbackAPIVersion.VERSION2, protocol=protocol)
-        client.max_inflight_messages_set(self._in_flight)
-        client.reconnect_delay_set(1, 5)
-        if self._broker.username is not None:
-            client.username_pw_set(self._broker.username, self._broker.password)
-        client.on_socket_open = _no_delay
-        client.on_connect = self._on_connect
-        client.on_disconnect = self._on_disconnect
-        client.on_publish = self._on_publish
-        self._client, self._greeting, self._gone = client, None, False
-        try:
-            client.connect(self._broker.host, self._broker.port, keepalive=60)
-        except OSError as error:
-            raise RetryableError(f"no broker answers at {self._address}: {error}") from error
-        client.loop_start()
-        with self._changed:
-            self._changed.wait_for(lambda: self._greeting is not None or self._gone, self._patience_s)
-        if self._greeting is None and not self._gone:
-            raise RetryableError(f"the broker at {self._address} does not answer within {self._patience_s:g} s")
-        return self._greeting or _HUNG_UP  # as brokers of 3.1.1 do
-
-    def _close(self) -> None:
-        client, self._client = self._client, None
-        if client is not None:
-            client.disconnect()
-            client.loop_stop()
-
-    def _on_connect(
-        self, _client: Client, _data: Any, _flags: ConnectFlags, code: ReasonCode, props: Properties | None
-    ) -> None:
-        # paho-mqtt does not heed how many a broker of MQTT 5 wants in flight at most
-        most = getattr(props, "ReceiveMaximum", self._in_flight)
-        with self._changed:
-            self._in_flight = min(self._in_flight, int(most))
-            self._greeting = code.getName()
-            self._changed.notify_all()
-
-    def _on_disconnect(
-        self, _client: Client, _data: Any, _flags: DisconnectFlags, _code: ReasonCode, _props: Properties | None
-    ) -> None:
-        with self._changed:
-            self._gone = True
-            self._changed.notify_all()
-
-    def _on_publish(self, _client: Client, _data: Any, _mid: int, code: ReasonCode, _props: Properties) -> None:
-        with self._changed:
-            self._acknowledged += 1
-            if code.is_failure:
-                self._refused[code.getName()] = self._refused.get(code.getName(), 0) + 1
-            if self._sent - self._acknowledged <= self._in_flight // 2:
-                self._changed.notify_all()
+        return self._in_flight if self._way is None else self._way.window
 
     def publish(self, message: Message) -> None:
-        """Send one message; waits while too many are in flight. Raises like ``drain``."""
-        if self._sent - self._acknowledged >= self._in_flight:
-            self._wait_for(self._in_flight // 2)
-        if self._refused or self._stop.is_set():
+        """Send one message; waits while too many are in flight. Raises like ``drain``.
+
+        With connections of several boxes, a message that belongs to none of them (the clock) comes to the broker
+        after everything before and before everything behind it.
+        """
+        way = self._connected()
+        if not way.has_room(message):
+            self._wait_until(lambda: way.half_free(message))
+        if self._stop.is_set() or way.refused:
             self._check()
-        if self._client is None:
-            raise RuntimeError("publish outside of the with block")
-        with self._changed:
-            self._sent += 1
-        info = self._client.publish(message.topic, message.payload, qos=1)
-        if info.rc not in {MQTT_ERR_SUCCESS, MQTT_ERR_NO_CONN}:  # without connection it is kept and sent later
-            raise RetryableError(f"the message could not be queued: error {info.rc} of paho-mqtt")
+        between = bool(self._logins) and message.device not in self._logins
+        if between:
+            self._wait_until(lambda: not way.waiting)
+        self._sent += 1
+        way.send(message)
+        if between:
+            self._wait_until(lambda: not way.waiting)
+
+    def rest(self, seconds: float) -> None:
+        """Let so much time pass, or less where the work is cancelled; all that was published is on its way by then."""
+        way, until = self._connected(), self._clock.monotonic() + seconds
+        way.turn(0)
+        while (left := until - self._clock.monotonic()) > 0 and not self._stop.is_set():
+            way.turn(min(left, 0.1))
 
     def drain(self) -> None:
-        """Wait until every message is acknowledged.
+        """Wait until every message is acknowledged (at QoS 0: handed over).
 
         Raises PermanentError where the broker refused any, RetryableError where it acknowledges nothing for the
         whole of its patience, Stopped where the work was cancelled.
         """
-        self._wait_for(0)
-        self._check()
+        way = self._connected()
+        self._wait_until(lambda: not way.waiting)
 
-    def _wait_for(self, most: int) -> None:
-        with self._changed:
-            before, waited_s = self._acknowledged, 0.0
-            while self._sent - self._acknowledged > most and not self._stop.is_set():
-                self._changed.wait(0.1)
-                moved = self._acknowledged != before
-                before, waited_s = self._acknowledged, 0.0 if moved else waited_s + 0.1
-                if waited_s >= self._patience_s:
-                    missing = self._sent - self._acknowledged
-                    raise RetryableError(
-                        f"the broker at {self._address} acknowledged nothing for {self._patience_s:g} s; "
-                        f"{missing} of {self._sent} messages may not have arrived"
-                    )
+    def _connected(self) -> _Way:
+        if self._way is None:
+            raise RuntimeError("publish outside of the with block")
+        return self._way
+
+    def _wait_until(self, done: Callable[[], bool]) -> None:
+        way = self._connected()
+        before, since = way.acknowledged, self._clock.monotonic()
+        while not done() and not self._stop.is_set():
+            way.turn(0.1)
+            now = self._clock.monotonic()
+            if way.acknowledged != before:
+                before, since = way.acknowledged, now
+            elif now - since >= self._patience_s:
+                said = f" (last heard: {way.said})" if way.said else ""
+                raise RetryableError(
+                    f"the broker at {self._broker.address} acknowledged nothing for {self._patience_s:g} s; "
+                    f"{way.waiting} of {self._sent} messages may not have arrived{said}"
+                )
         self._check()
 
     def _check(self) -> None:
-        if self._refused:
-            reasons = ", ".join(f"{count} times {reason}" for reason, count in sorted(self._refused.items()))
-            raise PermanentError(f"the broker at {self._address} refused messages: {reasons}")
+        refused = self._connected().refused
+        if refused:
+            reasons = ", ".join(f"{count} times {reason}" for reason, count in sorted(refused.items()))
+            raise PermanentError(f"the broker at {self._broker.address} refused messages: {reasons}")
         if self._stop.is_set():
             raise Stopped
 
@@ -227,13 +314,16 @@ ProgressCallback = Callable[[Progress], None]
 class Pace:
     """How a run is played. speed: event seconds per real second, None for as fast as the broker acknowledges.
 
-    clock_topic: whether the time is published before the readings of each instant.
+    clock_topic: whether the time is published before the readings of each instant. qos: 0 or 1. logins: of boxes
+    that have a connection of their own each, by device; packs are those of one box then.
     """
 
     speed: float | None
     pack: int
     clock_topic: bool
     clock: Clock
+    qos: int = 1
+    logins: Mapping[str, Login] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,14 +338,14 @@ class Run:
 
 def _play(run: Run, broker: Broker, pace: Pace, tell: ProgressCallback, stop: threading.Event) -> int:
     """Publish the instants, each no sooner than its time has come; answers how many readings were sent."""
-    payloads = Payloads(run.city, pace.pack)
+    payloads = Payloads(run.city, pace.pack, boxes=bool(pace.logins))
     sent = 0
-    with Publisher(broker, stop=stop) as publisher:
+    with Publisher(broker, stop=stop, qos=pace.qos, logins=pace.logins) as publisher:
         begun = told = pace.clock.monotonic()
         for instant in run.instants:
             if pace.speed is not None:
                 due = begun + (instant.time_us - run.from_us) / US_PER_SECOND / pace.speed
-                stop.wait(max(0.0, due - pace.clock.monotonic()))
+                publisher.rest(max(0.0, due - pace.clock.monotonic()))
             if stop.is_set():
                 raise Stopped
             if pace.clock_topic:
