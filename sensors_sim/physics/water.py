@@ -20,7 +20,8 @@ def runoff_m3_s(rain_mm_h: Floats, *, catchment_m2: float, runs_off: float) -> F
 def routed(inflow: Floats, *, step_s: float, memory_s: float) -> Floats:
     """A flow after its way through a catchment: one linear reservoir, S = k Q (Zoch 1934; Chow 1988, ch. 8.5).
 
-    memory_s: k, about the time of concentration. Starts empty; steps of ``step_s``.
+    Means over each step of ``step_s``, of what goes in and of what comes out. memory_s: k, about the time of
+    concentration. Starts empty.
     """
     keep = float(np.exp(-step_s / memory_s))
     found, last = np.empty_like(inflow), 0.0
@@ -37,16 +38,16 @@ def sag_depth_m(volume_m3: Floats, *, gradient: float, width_m: float) -> Floats
 
 
 def pond_m3(inflow_m3_s: Floats, pumped_m3_s: Floats, *, step_s: float, starts_m3: float, most_m3: float) -> Floats:
-    """Water standing after each step: what runs in less what is pumped (continuity of volume), between 0 and the most.
+    """Water standing at the beginning of each step: what ran in less what was pumped (continuity of volume).
 
-    pumped_m3_s: what the pumps can do at each step. They only run above ``starts_m3``, as a float switch has them.
-    Beyond ``most_m3`` it flows on to somewhere else.
+    Between 0 and the most. pumped_m3_s: what the pumps can do at each step. They only run above ``starts_m3``, as a
+    float switch has them. Beyond ``most_m3`` it flows on to somewhere else.
     """
     found, volume = np.empty_like(inflow_m3_s), 0.0
     for index, (flow, pumps) in enumerate(zip(inflow_m3_s.tolist(), pumped_m3_s.tolist(), strict=True)):
+        found[index] = volume
         full = volume + flow * step_s
         volume = min(max(full - pumps * step_s, min(full, starts_m3)), most_m3)
-        found[index] = volume
     return found
 
 
