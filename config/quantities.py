@@ -67,7 +67,8 @@ _TABLE = (
     Quantity("humidity", Kind.ENVIRONMENT, "%", 0, 105, Category.WEATHER, shared=True,
              conversions=MappingProxyType({"%RH": (1.0, 0.0)})),
     Quantity("pressure", Kind.ENVIRONMENT, "hPa", 500, 1100, Category.WEATHER, shared=True,
-             conversions=MappingProxyType({"Pa": (0.01, 0.0), "kPa": (10.0, 0.0)})),
+             conversions=MappingProxyType({"Pa": (0.01, 0.0), "kPa": (10.0, 0.0), "mmHg": (1.333224, 0.0),
+                                           "inHg": (33.86389, 0.0)})),  # conventional ones, NIST SP 811, appendix B
     Quantity("wind_speed", Kind.ENVIRONMENT, "m/s", 0, 90, Category.WEATHER, shared=True,
              conversions=MappingProxyType({"km/h": (1 / 3.6, 0.0)})),
     Quantity("rain", Kind.ENVIRONMENT, "mm", 0, 500, Category.WEATHER, shared=True, steps=True),

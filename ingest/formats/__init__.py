@@ -4,13 +4,18 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from config.settings import PayloadFormat
-from ingest.formats import native, senml
+from ingest.formats import chirpstack, native, senml, senml_cbor, tasmota, ttn, zigbee2mqtt
 from ingest.formats.columns import Decoder
 
 FORMATS: Mapping[PayloadFormat, Callable[[], Decoder]] = MappingProxyType(
     {
         PayloadFormat.NATIVE: lambda: native.decode,
         PayloadFormat.SENML: lambda: senml.decode,
+        PayloadFormat.SENML_CBOR: lambda: senml_cbor.decode,
+        PayloadFormat.CHIRPSTACK: lambda: chirpstack.decode,
+        PayloadFormat.TTN: lambda: ttn.decode,
+        PayloadFormat.ZIGBEE2MQTT: lambda: zigbee2mqtt.decode,
+        PayloadFormat.TASMOTA: lambda: tasmota.decode,
     }
 )
 """What makes a decoder of each format. Every intake has its own: some remember what devices said of themselves."""

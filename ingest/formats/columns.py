@@ -162,6 +162,12 @@ def read_time(given: Any, zone: ZoneInfo | None = None, received_us: int = 0) ->
     return seconds if EARLIEST_S <= seconds <= LATEST_S else None
 
 
+def read_time_us(given: Any, zone: ZoneInfo | None = None, received_us: int = 0) -> int | None:
+    """The same in whole microseconds."""
+    seconds = read_time(given, zone, received_us)
+    return None if seconds is None else round(seconds * 1e6)
+
+
 def seconds_of_any(moment: datetime, zone: ZoneInfo | None, received_us: int) -> float:
     """Unix seconds of a datetime, local in ``zone`` where it has none itself; NaN where it cannot be placed."""
     if moment.tzinfo is not None or zone is None:

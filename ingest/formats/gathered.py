@@ -1,6 +1,6 @@
 """What device formats share: named fields of devices gathered into columns, nested values flattened, JSON read."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -8,7 +8,7 @@ import numpy as np
 
 from ingest.formats.columns import EXPECTED_NUMBER, READ_ERRORS, Decoded, Request, Unread, read_number, shown
 from ingest.formats.loose import load
-from ingest.model import Quality, RefusalReason
+from ingest.model import Int64s, Quality, RefusalReason
 
 DEEPEST: Final = 16
 """Objects within objects up to here are flattened; what lies deeper counts as one field that is no number."""
@@ -39,6 +39,10 @@ def flat(given: Any, name: str = "", deep: int = 0) -> Iterator[tuple[str, Any]]
     members = given.items() if isinstance(given, dict) else enumerate(given)
     for key, value in members:
         yield from flat(value, f"{name}.{key}" if deep else str(key), deep + 1)
+
+
+SWITCHES: Final[Mapping[str, float]] = {"ON": 1.0, "OFF": 0.0}
+"""Texts in which some devices say how a switch stands."""
 
 
 class Gathered:
@@ -123,15 +127,22 @@ class Gathered:
         *,
         quality: Quality = Quality.GOOD,
         sequence: int | None = None,
+        switches: bool = False,
+        unit_of: Callable[[str], str | None] | None = None,
     ) -> None:
-        """Take every value within an object, under its name."""
+        """Take every value within an object, under its name.
+
+        switches: ON and OFF are read as 1 and 0. unit_of: the unit of a field, where the format says one.
+        """
         fields = list(flat(given))
         if len(fields) > MOST_FIELDS:
             found = f"{len(fields)} fields"
             self.refuse(RefusalReason.UNREADABLE, found, f"at most {MOST_FIELDS} fields in a message", device)
             return
         for field, value in fields:
-            self.take(device, field, event_us, value, quality=quality, sequence=sequence)
+            unit = unit_of(field) if unit_of is not None else None
+            said = SWITCHES.get(value, value) if switches and isinstance(value, str) else value
+            self.take(device, field, event_us, said, unit=unit, quality=quality, sequence=sequence)
 
     def refuse(
         self, reason: RefusalReason, found: str, expected: str, device: str | None = None, field: str | None = None
@@ -173,3 +184,17 @@ class Gathered:
             passed_over=self._passed_over,
             requests=self._requests,
         )
+
+
+def decode_each(
+    payloads: Sequence[bytes],
+    topics: Sequence[str],
+    received_us: Int64s,
+    read: Callable[[Gathered, bytes, str, int], None],
+) -> Decoded:
+    """Columns of payloads, each read by itself. read: takes the payload, its topic and when it was received."""
+    gathered = Gathered()
+    for number, (payload, topic, at_us) in enumerate(zip(payloads, topics, received_us.tolist(), strict=True)):
+        gathered.begin(number)
+        read(gathered, payload, topic, at_us)
+    return gathered.columns()

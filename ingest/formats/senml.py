@@ -1,4 +1,7 @@
-"""SenML in JSON (RFC 8428): base values carried on, times resolved; texts, switches and sums refused by name."""
+"""SenML in JSON (RFC 8428): base values carried on, times resolved; texts, switches and sums refused by name.
+
+What is the same in CBOR (``senml_cbor``) is shared: ``Rows`` and ``read_records``.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -56,17 +59,34 @@ class Record(msgspec.Struct, gc=False, forbid_unknown_fields=True):
 _decode = msgspec.json.Decoder(list[Record]).decode
 
 
-class _Rows:
-    """The growing columns of one call."""
+class Rows:
+    """The growing columns of one call. expected: what a payload should be."""
 
-    def __init__(self) -> None:
+    def __init__(self, expected: str) -> None:
+        self.expected = expected
         self.message: list[int] = []
         self.ids: list[str] = []
         self.seconds: list[float] = []
         self.values: list[float] = []
         self.units: list[str | None] = []
         self.unread: list[Unread] = []
-        self.number = 0
+        self.number = -1
+        self._before = 0
+
+    def begin(self, number: int) -> None:
+        """From here on it is this message, a number in the payloads given."""
+        self._end()
+        self.number, self._before = number, len(self.ids) + len(self.unread)
+
+    def _end(self) -> None:
+        if self.number >= 0 and len(self.ids) + len(self.unread) == self._before:
+            found = "no record with a value"
+            self.unread.append(Unread(self.number, RefusalReason.UNREADABLE, found, self.expected))
+
+    def columns(self, received_us: Int64s) -> Decoded:
+        """Columns of resolved records, without those of which adding their bases made no time or no number."""
+        self._end()
+        return _columns(self, received_us)
 
     def add(self, sensor_id: str, seconds: float, value: float, unit: str | None) -> None:
         """Take one resolved record."""
@@ -82,23 +102,23 @@ def decode(
 ) -> Decoded:
     """Decode payloads into columns. See ``ingest.formats.columns.Decoder``."""
     del topics, zone  # ids stand in the payloads, and times are numbers
-    rows = _Rows()
+    rows = Rows(EXPECTED)
     for number, payload in enumerate(payloads):
-        rows.number = number
-        before = len(rows.ids) + len(rows.unread)
+        rows.begin(number)
         try:
             records = _decode(payload)
         except READ_ERRORS:
-            _read_loosely(payload, number, rows)
+            given = load(payload, number, EXPECTED)
+            if isinstance(given, Unread):
+                rows.unread.append(given)
+            else:
+                read_records(given, number, rows)
         else:
             _resolve(records, number, rows)
-        if len(rows.ids) + len(rows.unread) == before:
-            rows.unread.append(Unread(number, RefusalReason.UNREADABLE, "no record with a value", EXPECTED))
-    return _columns(rows, received_us)
+    return rows.columns(received_us)
 
 
-def _columns(rows: _Rows, received_us: Int64s) -> Decoded:
-    """Columns of resolved records, without those of which adding their bases made no time or no number."""
+def _columns(rows: Rows, received_us: Int64s) -> Decoded:
     length = len(rows.ids)
     message = np.array(rows.message, np.int32)
     seconds, values = np.array(rows.seconds, np.float64), np.array(rows.values, np.float64)
@@ -135,7 +155,7 @@ def _columns(rows: _Rows, received_us: Int64s) -> Decoded:
     )
 
 
-def _resolve(records: list[Record], number: int, rows: _Rows) -> None:
+def _resolve(records: list[Record], number: int, rows: Rows) -> None:
     version = max([record.bver for record in records], default=VERSION)
     if version > VERSION:
         rows.unread.append(_wrong_version(number, version))
@@ -162,19 +182,15 @@ def _wrong_version(number: int, version: object) -> Unread:
     return Unread(number, RefusalReason.UNREADABLE, f"bver {shown(version)}", f"bver up to {VERSION}")
 
 
-def _read_loosely(payload: bytes, number: int, rows: _Rows) -> None:
-    """Read a pack in which something is unusual, record by record."""
-    given = load(payload, number, EXPECTED)
-    if isinstance(given, Unread):
-        rows.unread.append(given)
-        return
+def read_records(given: Any, number: int, rows: Rows) -> None:
+    """Read a pack in which something may be unusual, record by record, whatever it is."""
     if not isinstance(given, list):
-        rows.unread.append(Unread(number, RefusalReason.UNREADABLE, shown(given), EXPECTED))
+        rows.unread.append(Unread(number, RefusalReason.UNREADABLE, shown(given), rows.expected))
         return
     base: dict[str, Any] = {}
     for place, record in enumerate(given):
         if not isinstance(record, dict):
-            rows.unread.append(Unread(number, RefusalReason.UNREADABLE, shown(record), EXPECTED))
+            rows.unread.append(Unread(number, RefusalReason.UNREADABLE, shown(record), rows.expected))
             continue
         base.update((name, record[name]) for name in _BASES if record.get(name) is not None)
         wrong_base = _wrong_field(base, number, None)
@@ -185,7 +201,7 @@ def _read_loosely(payload: bytes, number: int, rows: _Rows) -> None:
         _read_record(record, base, number, rows)
 
 
-def _read_record(record: dict[str, Any], base: dict[str, Any], number: int, rows: _Rows) -> None:
+def _read_record(record: dict[str, Any], base: dict[str, Any], number: int, rows: Rows) -> None:
     name = record.get("n")
     named = base.get("bn", "") + name if isinstance(name, str) else base.get("bn")
     wrong = _wrong_field(record, number, named) or _wrong_value(record, base, number, named)

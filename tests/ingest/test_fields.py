@@ -111,7 +111,7 @@ def test_a_device_that_nobody_lists_is_refused_once_a_message_and_counted_by_fie
     (refusal,) = admission.refused
     assert (refusal.reason, refusal.sensor) == (RefusalReason.UNKNOWN_SENSOR, -1)
     assert refusal.found == 'device "attic" with state, a, b, c, d and 3 more'
-    assert refusal.expected == 'a device in fields.csv, or a sensor with the id "attic/a"'
+    assert refusal.expected == 'a device in fields.csv, or a sensor with the id "attic/state"'
     assert into.counters["refused.unknown_sensor"] == 8
     assert into.counters["fields_passed_over"] == 0
 
