@@ -104,7 +104,11 @@ def _print_summary(report: Report, console: Console, language: Language) -> None
         beside = [f"{say('figure.exact')}: {tally.by[Outcome.RIGHT]}", *_outcomes(tally, language)]
         table.add_row(say(f"figure.{label}"), say("figure.of", part=tally.told, whole=tally.shown), ", ".join(beside))
     for label, tally in (("delay", report.episodes), ("fault_delay", report.faults)):
-        table.add_row(say(f"figure.{label}"), span(tally.median_s), f"{say('figure.delay_p95')} {span(tally.slow_s)}")
+        table.add_row(
+            say(f"figure.{label}"),
+            span(tally.median_s, language),
+            f"{say('figure.delay_p95')} {span(tally.slow_s, language)}",
+        )
     for label, false in (
         ("false_events", report.score.false_events),
         ("false_tickets", report.score.false_tickets),

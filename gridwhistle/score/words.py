@@ -8,7 +8,7 @@ from config.texts import number, text
 from config.vocabulary import Language, LocalText
 from detectors.model import Condition
 
-_SPANS = ((86_400, "d"), (3600, "h"), (60, "min"))
+_SPANS = (("days", 86_400), ("hours", 3600), ("minutes", 60), ("seconds", 1))
 DASH = "–"
 
 
@@ -35,6 +35,10 @@ class Words:
         """Local date and minute."""
         return to_datetime(time_us).astimezone(self.zone).strftime("%Y-%m-%d %H:%M")
 
+    def span(self, seconds: float | None) -> str:
+        """See ``span``."""
+        return span(seconds, self.language)
+
     def clock(self, time_us: int) -> str:
         """Local time of the day with seconds."""
         return to_datetime(time_us).astimezone(self.zone).strftime("%H:%M:%S")
@@ -45,22 +49,23 @@ def fault_name(kind: str, language: Language) -> str:
     return text(f"condition.{kind}" if kind in set(Condition) else f"score.fault.{kind}", language)
 
 
-def span(seconds: float | None) -> str:
+def span(seconds: float | None, language: Language) -> str:
     """A span of time for a person, two units at most.
 
-    >>> span(42.4), span(90), span(7200), span(93_600), span(-61), span(None)
-    ('42 s', '1 min 30 s', '2 h', '1 d 2 h', '-1 min 1 s', '–')
+    >>> [span(seconds, Language.EN) for seconds in (0, 42.4, 90, 7200, 93_600, -61, None)]
+    ['0 s', '42 s', '1 min 30 s', '2 h', '1 d 2 h', '-1 min 1 s', '–']
     """
     if seconds is None:
         return DASH
-    whole = round(abs(seconds))
-    sign = "-" if seconds < 0 and whole else ""
-    for size, unit in _SPANS:
-        if whole >= size:
-            below = {"d": (3600, "h"), "h": (60, "min"), "min": (1, "s")}[unit]
-            rest = whole % size // below[0]
-            return f"{sign}{whole // size} {unit}" + (f" {rest} {below[1]}" if rest else "")
-    return f"{sign}{whole} s"
+    left = round(abs(seconds))
+    parts: list[str] = []
+    for unit, size in _SPANS:
+        if left >= size and len(parts) < 2:
+            parts.append(f"{left // size} {text(f'score.unit.{unit}', language)}")
+            left %= size
+        elif parts:
+            break
+    return ("-" if seconds < 0 else "") + (" ".join(parts) or f"0 {text('score.unit.seconds', language)}")
 
 
 def rate(value: float | None) -> str:
