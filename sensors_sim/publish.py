@@ -3,8 +3,9 @@
 import asyncio
 import socket
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol, Self
 
 from paho.mqtt.client import MQTT_ERR_NO_CONN, MQTT_ERR_SUCCESS, Client, ConnectFlags, DisconnectFlags
@@ -15,11 +16,12 @@ from paho.mqtt.reasoncodes import ReasonCode
 from config.city import City
 from config.clock import US_PER_SECOND, Clock, SystemClock
 from config.errors import PermanentError, RetryableError
+from sensors_sim.file_out import read_run, span
 from sensors_sim.generate import Simulation
 from sensors_sim.link import Address, Links
 from sensors_sim.logins import Login, allow_connections
 from sensors_sim.truth import Truth
-from sensors_sim.wire import Instant, Message, Payloads, clock_message
+from sensors_sim.wire import CLOCK_TOPIC, Instant, Message, Timed, timed_messages
 
 IN_FLIGHT = 1000
 PAHO_IN_FLIGHT = 200
@@ -335,34 +337,57 @@ class Run:
     from_us: int
     to_us: int
 
+    def timed(self, pace: Pace) -> Iterator[Timed]:
+        """Its messages, in order."""
+        return timed_messages(
+            self.city, self.instants, pack=pace.pack, clock_topic=pace.clock_topic, boxes=bool(pace.logins)
+        )
 
-def _play(run: Run, broker: Broker, pace: Pace, tell: ProgressCallback, stop: threading.Event) -> int:
-    """Publish the instants, each no sooner than its time has come; answers how many readings were sent."""
-    payloads = Payloads(run.city, pace.pack, boxes=bool(pace.logins))
-    sent = 0
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What is played: a file that ``file_out.write_run`` wrote; its packs are as they were written."""
+
+    path: Path
+    from_us: int
+    to_us: int
+
+    @classmethod
+    def of(cls, path: Path) -> Self:
+        """Raises ConfigurationError for a file that is none of these, OSError where it cannot be read."""
+        return cls(path, *span(path))
+
+    def timed(self, pace: Pace) -> Iterator[Timed]:
+        """Its messages, in order."""
+        wanted = read_run(self.path)
+        return wanted if pace.clock_topic else (one for one in wanted if one.message.topic != CLOCK_TOPIC)
+
+
+def _play(run: Run | Written, broker: Broker, pace: Pace, tell: ProgressCallback, stop: threading.Event) -> int:
+    """Publish the messages, each no sooner than its time has come; answers how many readings were sent."""
+    sent, now_us = 0, run.from_us - 1
     with Publisher(broker, stop=stop, qos=pace.qos, logins=pace.logins) as publisher:
         begun = told = pace.clock.monotonic()
-        for instant in run.instants:
-            if pace.speed is not None:
-                due = begun + (instant.time_us - run.from_us) / US_PER_SECOND / pace.speed
-                publisher.rest(max(0.0, due - pace.clock.monotonic()))
-            if stop.is_set():
-                raise Stopped
-            if pace.clock_topic:
-                publisher.publish(clock_message(instant.time_us))
-            for message in payloads.messages(instant):
-                publisher.publish(message)
-                sent += message.readings
-            if (now := pace.clock.monotonic()) - told >= PROGRESS_EVERY_S:
-                told = now
-                tell(Progress(instant.time_us, run.from_us, run.to_us, sent))
+        for timed in run.timed(pace):
+            if timed.time_us > now_us:
+                now_us = timed.time_us
+                if pace.speed is not None:
+                    due = begun + (now_us - run.from_us) / US_PER_SECOND / pace.speed
+                    publisher.rest(max(0.0, due - pace.clock.monotonic()))
+                if stop.is_set():
+                    raise Stopped
+                if (now := pace.clock.monotonic()) - told >= PROGRESS_EVERY_S:
+                    told = now
+                    tell(Progress(now_us, run.from_us, run.to_us, sent))
+            publisher.publish(timed.message)
+            sent += timed.message.readings
         publisher.drain()
     tell(Progress(run.to_us, run.from_us, run.to_us, sent))
     return sent
 
 
-async def play(run: Run, broker: Broker, pace: Pace, progress: ProgressCallback | None) -> int:
-    """Publish instants from a thread of their own; ``progress`` is called on the event loop.
+async def play(run: Run | Written, broker: Broker, pace: Pace, progress: ProgressCallback | None) -> int:
+    """Publish a run from a thread of its own; ``progress`` is called on the event loop.
 
     Answers how many readings were sent, all of them acknowledged. Cancelling ends the thread before it returns.
     Raises ValueError for a speed that is not above 0; RetryableError and PermanentError as Publisher does.

@@ -1,7 +1,7 @@
 """Readings as they travel: native JSON, one object or a pack, and the topic of each."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from urllib.parse import quote
@@ -47,6 +47,14 @@ class Message:
     readings: int
     retain: bool = False
     device: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """A message and the simulated or recorded time at which it is sent, microseconds."""
+
+    time_us: int
+    message: Message
 
 
 def clock_message(time_us: int) -> Message:
@@ -118,6 +126,18 @@ class Payloads:
                 part[_PARTS - 1 :: _PARTS] = [b"},"] * (last - first)
                 part[-1] = b"}]"
                 yield Message(self._topics[topic], b"".join(part), last - first, bool(retain), self._devices[topic])
+
+
+def timed_messages(
+    city: City, instants: Iterable[Instant], *, pack: int = 1, clock_topic: bool = True, boxes: bool = False
+) -> Iterator[Timed]:
+    """What instants become, in order: the clock before the readings of each where it is wanted; see Payloads."""
+    payloads = Payloads(city, pack, boxes=boxes)
+    for instant in instants:
+        if clock_topic:
+            yield Timed(instant.time_us, clock_message(instant.time_us))
+        for message in payloads.messages(instant):
+            yield Timed(instant.time_us, message)
 
 
 _PARTS = 4
