@@ -19,7 +19,7 @@ from sensors_sim.happenings import HAPPENINGS
 from sensors_sim.model import District
 from sensors_sim.physics.sky import make_weather
 from sensors_sim.scenario import Scenario, Wish
-from sensors_sim.staging import CannotError, Change, Hurry, Outage, Stage, Staged
+from sensors_sim.staging import CannotError, Change, Hurry, Outage, Softening, Stage, Staged
 from sensors_sim.truth import Episode, Fault, Silence, Truth
 from sensors_sim.wire import Instant
 from sensors_sim.world import World
@@ -39,6 +39,7 @@ class _Staging:
     outages: list[Outage] = field(default_factory=list)
     hurries: list[Hurry] = field(default_factory=list)
     silences: list[Silence] = field(default_factory=list)
+    softenings: list[Softening] = field(default_factory=list)
     missing: list[tuple[str, str]] = field(default_factory=list)
 
     def add(self, staged: Staged) -> None:
@@ -48,6 +49,7 @@ class _Staging:
         self.outages += staged.outages
         self.hurries += staged.hurries
         self.silences += staged.silences
+        self.softenings += staged.softenings
 
 
 class ScenarioRun:
@@ -86,6 +88,8 @@ class ScenarioRun:
         self._faults = Faults(world, broken, np.random.default_rng([seed, 6]), noise, weather)
         self._delivery = Delivery(world, scenario.manners, staging.outages, broken, seed, self.start_us, self.end_us)
         self._district.hasten(staging.hurries)
+        for weaker in staging.softenings:
+            self._district.soften(weaker.sensors, weaker.from_us, weaker.factor, weaker.over_us)
         self._tick_us = tick_us(world)
         self.truth = Truth(
             city=self.city.version,

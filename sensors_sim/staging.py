@@ -90,6 +90,16 @@ class Hurry:
 
 
 @dataclass(frozen=True, slots=True)
+class Softening:
+    """Structures under some accelerometers that lose stiffness: evenly down to ``factor`` of it within ``over_us``."""
+
+    sensors: Integers
+    from_us: int
+    over_us: int
+    factor: float
+
+
+@dataclass(frozen=True, slots=True)
 class Staged:
     """What a happening does, and the truth about it.
 
@@ -102,6 +112,7 @@ class Staged:
     outages: tuple[Outage, ...] = ()
     hurries: tuple[Hurry, ...] = ()
     silences: tuple[Silence, ...] = ()
+    softenings: tuple[Softening, ...] = ()
 
 
 @dataclass(slots=True)
