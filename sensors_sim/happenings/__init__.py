@@ -12,7 +12,7 @@ from sensors_sim.happenings.fire import false_fire, fire
 from sensors_sim.happenings.gas import co_poisoning, gas_leak, small_leak, valve_pit
 from sensors_sim.happenings.outage import network_split, power_cut, storm_load
 from sensors_sim.happenings.storm import storm_damage
-from sensors_sim.happenings.structure import crack_opens, leaning_building, subsidence
+from sensors_sim.happenings.structure import crack_opens, leaning_building, stiffness_loss, subsidence
 from sensors_sim.happenings.water import burst_pipe, flood
 from sensors_sim.staging import Happening
 
@@ -33,6 +33,7 @@ HAPPENINGS: Mapping[str, Happening] = MappingProxyType(
         "subsidence": subsidence,
         "leaning_building": leaning_building,
         "crack_opens": crack_opens,
+        "stiffness_loss": stiffness_loss,
         # water and storm
         "flood": flood,
         "burst_pipe": burst_pipe,

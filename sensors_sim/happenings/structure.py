@@ -21,7 +21,7 @@ from sensors_sim.physics.ground import (
     trough_strain,
 )
 from sensors_sim.scenario import Wish
-from sensors_sim.staging import CannotError, Stage, Staged
+from sensors_sim.staging import CannotError, Softening, Stage, Staged, episode
 from sensors_sim.world import World
 
 Floats = NDArray[np.float64]
@@ -54,6 +54,13 @@ TEARS_MM_PER_MM_M = 0.3
 CRACK_MM = 1.5
 CRACK_STEP = 0.4
 CRACK_USUAL_S = DAY_S
+
+STIFFNESS_LOST = 0.25
+"""Share of its stiffness that a structure loses at strength 1: a pier that is washed free, a column that cracks."""
+STIFFNESS_USUAL_S = 6 * 3600.0
+FREQUENCY_FALLS = 0.03
+"""By so much must a modal frequency fall to stand clear of a day's temperature (0.2 % per kelvin: Peeters and De Roeck
+2001) and of the error of its estimate from some bursts (1 to 2 % of one burst of seconds: Gersch 1974)."""
 
 
 def _normal(values: Floats) -> Floats:
@@ -174,3 +181,32 @@ def crack_opens(stage: Stage, wish: Wish) -> Staged:
     )
     details = {"opened_mm": round(opened, 3)}
     return event(stage, (change,), centre, kind="crack_opens", category=Category.STRUCTURE_DANGER, details=details)
+
+
+def stiffness_loss(stage: Stage, wish: Wish) -> Staged:
+    """A bridge or house loses stiffness within ``lasts`` (6 h), and its modal frequencies fall with the root of it.
+
+    Strength 1 is a quarter of the stiffness: an eighth of the frequency. How strongly it shakes stays the same: only
+    who looks at the frequency of the bursts, and knows the temperature, can find it.
+    """
+    centre = stage.pick(free_rows(stage, wish, "accelerometer", "vibration"))
+    lost = min(STIFFNESS_LOST * wish.strength, 0.9)
+    rows = of(stage, same_building(stage.world, centre), "vibration")
+    from_us, over_us = stage.onset_us(wish), stage.lasts_us(wish, STIFFNESS_USUAL_S)
+    noticed = (1 - (1 - FREQUENCY_FALLS) ** 2) / lost  # share of the way at which the root has fallen so far
+    seen_us = from_us + math.ceil(noticed * over_us)
+    if noticed > 1 or seen_us >= stage.end_us:
+        raise CannotError(f"the frequency falls by less than {100 * FREQUENCY_FALLS:g} % while the run lasts")
+    stage.reserve(rows)
+    told = episode(
+        stage,
+        (),
+        centre,
+        kind="stiffness_loss",
+        category=Category.STRUCTURE_DANGER,
+        from_us=seen_us,
+        to_us=stage.end_us,
+        seen_by=rows,
+        details={"stiffness_left": round(1 - lost, 3), "frequency_left": round(math.sqrt(1 - lost), 3)},
+    )
+    return Staged(episodes=(told,), softenings=(Softening(rows, from_us, over_us, 1 - lost),))

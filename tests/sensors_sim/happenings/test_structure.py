@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from config.vocabulary import Category, Severity
-from sensors_sim.happenings.structure import crack_opens, leaning_building, subsidence
+from sensors_sim.happenings.structure import crack_opens, leaning_building, stiffness_loss, subsidence
 from sensors_sim.physics.ground import consolidation
 from sensors_sim.scenario import Wish
 from sensors_sim.staging import CannotError
@@ -94,6 +94,7 @@ def test_what_is_too_weak_to_be_seen_is_not_staged() -> None:
         (subsidence, "no free sensor of settlement, tilt or crack"),
         (leaning_building, "no free tilt sensor"),
         (crack_opens, "no free crack sensor"),
+        (stiffness_loss, "no free accelerometer"),
     ],
 )
 def test_a_town_without_such_sensors_has_no_place_for_it(kind, message: str) -> None:  # type: ignore[no-untyped-def]
@@ -142,3 +143,23 @@ def test_a_crack_opens_with_a_step_and_creeps_on(seed: int, strength: float) -> 
     assert before == pytest.approx(0.3)
     assert step - before > 0.4 * 1.5 * strength
     assert before < step < later < end == ever == pytest.approx(0.3 + 1.5 * strength)
+
+
+@settings(max_examples=20, deadline=None)
+@given(SEEDS, st.floats(0.3, 5))
+def test_a_bridge_that_softens_is_told_from_when_its_frequency_has_fallen(seed: int, strength: float) -> None:
+    bridge = stage(town(("vibration", 60.0)), seed=seed)
+    staged = stiffness_loss(bridge, Wish("stiffness_loss", at_s=3600, lasts_s=3 * 3600, strength=strength))
+    (softening,), (told,) = staged.softenings, staged.episodes
+    assert 0 < softening.factor <= 1 - min(0.25 * strength, 0.9) + 1e-12
+    share = (told.from_us - softening.from_us) / softening.over_us
+    left = 1 + (softening.factor - 1) * share
+    assert np.sqrt(left) == pytest.approx(0.97, abs=1e-6)
+    assert told.sensors == tuple(bridge.world.city.columns.ids[row] for row in softening.sensors.tolist())
+    assert told.to_us == bridge.end_us
+    assert told.limit_us is None
+
+
+def test_what_hardly_softens_is_not_staged() -> None:
+    with pytest.raises(CannotError, match="the frequency falls by less than 3 %"):
+        stiffness_loss(stage(town(("vibration", 60.0))), Wish("stiffness_loss", at_s=0, strength=0.2))
