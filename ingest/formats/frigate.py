@@ -1,0 +1,313 @@
+"""Frigate, the camera recorder that finds objects: its events, reviews, counts, stats and states.
+
+After docs/docs/integrations/mqtt.md and the sources of blakeblackshear/frigate (0.14 to 0.17). Device of a reading:
+``{prefix}/{camera}``, with Frigate's ``topic_prefix``, which is unique where there are several Frigates.
+
+``{prefix}/events`` tells of tracked objects, each a life of new, update, end. Fields, at the ``frame_time`` of the
+event (of an end: ``end_time``): ``{label}/count`` tracked now, ``{label}/active`` of them not stationary, and
+``{label}/score``, the greatest score among them, 0 where none is; the same in every zone concerned,
+``{zone}/{label}/…``; and ``vehicles/count`` over the labels of VEHICLES. False positives do not count. A stationary
+object that is told of again (each minute) is not news. An object ends when Frigate says so, or when nothing was heard
+of it for FORGOTTEN_US, which only a lost message can cause. Frigate tells of every object at least once a minute: what
+is said of all of them is DOUBTFUL in the first SETTLING_US after we began to listen, when objects may be there that we
+do not know, and said again, at the time of receipt, with the first message after that.
+
+``{prefix}/reviews``: ``review/alert`` and ``review/detection``, 1 while an item of that severity is going on, else 0;
+at its ``start_time`` and ``end_time``, and where an item grows into an alert at the time of receipt (it has no other).
+
+``{prefix}/stats``: ``camera_fps``, ``process_fps``, ``skipped_fps``, ``detection_fps``, ``detection_enabled``,
+``audio_dBFS`` and ``audio_rms`` of every camera, at ``service.last_updated``.
+
+``{prefix}/{camera}/…``: a payload that is a number, ON or OFF, online or offline is a reading of the field that the
+rest of the topic names, at the time of receipt: Frigate's own counts ``person``, ``person/active`` (of a zone, the
+device is ``{prefix}/{zone}``), ``motion``, ``detect/state``, ``status/detect`` and so on. Everything else (pictures,
+commands, ``available``, ``camera_activity``, other texts) speaks of something else.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from ingest.formats.columns import Decoded, Unread, explain_time, read_number, read_time, shown
+from ingest.formats.gathered import Gathered, read_json
+from ingest.model import Int64s, Quality, RefusalReason
+
+EXPECTED: Final = 'a Frigate message in JSON like {"type": "new", "before": {...}, "after": {...}}'
+EXPECTED_STATS: Final = 'Frigate stats in JSON like {"cameras": {...}, "service": {"last_updated": 1700000000}}'
+EXPECTED_TIME: Final = "Unix seconds"
+
+VEHICLES: Final = frozenset({"car", "truck", "bus", "motorcycle", "vehicle"})
+"""Labels that ``vehicles/count`` adds up: motor vehicles of Frigate's models, and ``vehicle`` where they are merged."""
+
+STATS: Final = (
+    *("camera_fps", "process_fps", "skipped_fps", "detection_fps", "detection_enabled", "audio_dBFS", "audio_rms"),
+)
+STATES: Final[Mapping[bytes, float]] = {b"ON": 1.0, b"OFF": 0.0, b"online": 1.0, b"offline": 0.0}
+SEVERITIES: Final = ("alert", "detection")
+_TYPES: Final = ("new", "update", "end")
+_GENERAL: Final = frozenset({"notifications", "model_state", "embeddings_reindex_progress"})
+_COMMANDS: Final = frozenset({"set", "snapshot", "suspend", "ptz"})
+
+SETTLING_US: Final = 70_000_000
+"""Frigate tells of an object that is there at least every 60 s (its ``significant_change``); some more for the way."""
+
+FORGOTTEN_US: Final = 600_000_000
+MOST_OBJECTS: Final = 100_000
+MOST_REVIEWS: Final = 10_000
+MOST_PREFIXES: Final = 1_000
+"""What is remembered at most; beyond that the oldest are forgotten."""
+
+_LONGEST: Final = 40
+"""Bytes of the longest payload that may be a plain number or state."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tracked:
+    """One object as it was last told of."""
+
+    prefix: str
+    device: str
+    label: str
+    zones: tuple[str, ...]
+    score: float
+    stationary: bool
+    heard_us: int
+
+
+Count = tuple[str, str, str]
+"""What is counted: device, zone (empty for the whole picture) and label."""
+
+
+@dataclass(slots=True)
+class _Heard:
+    """One Frigate: since when it was listened to, and what was said of it before that could be known for sure."""
+
+    since_us: int
+    unsure: set[Count] = field(default_factory=set)
+
+
+class Decoder:
+    """Decodes Frigate's messages, and remembers the objects and review items that are going on."""
+
+    def __init__(self) -> None:
+        self._objects: OrderedDict[str, Tracked] = OrderedDict()
+        self._of: dict[str, dict[str, Tracked]] = {}  # the same by device and id
+        self._reviews: OrderedDict[str, tuple[str, str]] = OrderedDict()  # device and severity by id
+        self._heard: OrderedDict[str, _Heard] = OrderedDict()  # by prefix
+
+    def __call__(
+        self, payloads: Sequence[bytes], topics: Sequence[str], received_us: Int64s, zone: ZoneInfo | None = None
+    ) -> Decoded:
+        """Decode payloads into columns. See ``ingest.formats.columns.Decoder``."""
+        del zone  # the times of this format are numbers
+        gathered = Gathered()
+        for number, (payload, topic, at_us) in enumerate(zip(payloads, topics, received_us.tolist(), strict=True)):
+            gathered.begin(number)
+            prefix, _, last = topic.rpartition("/")
+            if last in ("events", "reviews", "stats"):
+                heard = self._listen(prefix, at_us)
+                if last == "events":
+                    self._event(gathered, heard, prefix, payload, at_us)
+                elif last == "reviews":
+                    self._review(gathered, prefix, payload, at_us)
+                else:
+                    _take_stats(gathered, prefix, payload)
+                self._settle(gathered, heard, at_us)
+            elif len(payload) <= _LONGEST:
+                _take_state(gathered, topic, payload, at_us)
+        return gathered.columns()
+
+    def _listen(self, prefix: str, at_us: int) -> _Heard:
+        heard = self._heard.setdefault(prefix, _Heard(at_us))
+        if len(self._heard) > MOST_PREFIXES:
+            self._heard.popitem(last=False)
+        return heard
+
+    def _settle(self, gathered: Gathered, heard: _Heard, at_us: int) -> None:
+        """Forget objects that must be gone; say for sure what was said in doubt, once it can be said."""
+        while self._objects:
+            key, oldest = next(iter(self._objects.items()))
+            if len(self._objects) <= MOST_OBJECTS and at_us - oldest.heard_us <= FORGOTTEN_US:
+                break
+            self._drop(key)
+            if oldest.prefix in self._heard:
+                self._heard[oldest.prefix].unsure.update(_counts(oldest))
+        if heard.unsure and at_us - heard.since_us >= SETTLING_US:
+            counts, heard.unsure = sorted(heard.unsure), set()
+            self._tell(gathered, counts, at_us, Quality.GOOD)
+
+    def _event(self, gathered: Gathered, heard: _Heard, prefix: str, payload: bytes, at_us: int) -> None:
+        told = _told(gathered, prefix, payload)
+        if told is None:
+            return
+        kind, device, after = told
+        label, score = after.get("label"), read_number(after.get("score"))
+        if not isinstance(label, str) or not label:
+            gathered.refuse(RefusalReason.MISSING_FIELD, f"label {shown(label)}", "the label of an object", device)
+            return
+        gone = kind == "end" or after.get("false_positive") is True
+        if score is None and not gone:
+            found = f"score {shown(after.get('score'))}"
+            gathered.refuse(RefusalReason.NOT_A_NUMBER, found, "a score of 0 to 1", device, f"{label}/score")
+            return
+        key = f"{prefix}/{after['id']}"
+        before, now = self._drop(key), None
+        if not gone:
+            zones = tuple(one for one in _list(after.get("current_zones")) if isinstance(one, str))
+            now = Tracked(prefix, device, label, zones, score or 0.0, _is_stationary(after), at_us)
+            self._objects[key] = now
+            self._of.setdefault(device, {})[key] = now
+        if (now is None and before is None and kind != "end") or (now and before and _same(before, now)):
+            return
+        event_us = _time(gathered, device, label, after.get("end_time" if kind == "end" else "frame_time"))
+        if event_us is not None:
+            counts = {(device, "", label), *_counts(before), *_counts(now)}
+            sure = at_us - heard.since_us >= SETTLING_US
+            if not sure and len(heard.unsure) < MOST_OBJECTS:
+                heard.unsure |= counts
+            self._tell(gathered, sorted(counts), event_us, Quality.GOOD if sure else Quality.DOUBTFUL)
+
+    def _drop(self, key: str) -> Tracked | None:
+        tracked = self._objects.pop(key, None)
+        if tracked is not None:
+            of = self._of[tracked.device]
+            del of[key]
+            if not of:
+                del self._of[tracked.device]
+        return tracked
+
+    def _tell(self, gathered: Gathered, counts: Iterable[Count], event_us: int, trust: Quality) -> None:
+        """Say how many objects of a label there are now, on a camera or in one of its zones.
+
+        trust: of what is said of all objects. A score is somebody's, whoever else may be there.
+        """
+        for device, zone, label in counts:
+            there = list(self._of.get(device, {}).values())
+            of = [one for one in there if one.label == label and (not zone or zone in one.zones)]
+            name = f"{zone}/{label}" if zone else label
+            active = sum(not one.stationary for one in of)
+            score = max((one.score for one in of), default=0.0)
+            gathered.add(device, f"{name}/count", event_us, float(len(of)), quality=trust)
+            gathered.add(device, f"{name}/active", event_us, float(active), quality=trust)
+            gathered.add(device, f"{name}/score", event_us, score, quality=Quality.GOOD if of else trust)
+            if not zone and label in VEHICLES:
+                vehicles = sum(one.label in VEHICLES for one in there)
+                gathered.add(device, "vehicles/count", event_us, float(vehicles), quality=trust)
+
+    def _review(self, gathered: Gathered, prefix: str, payload: bytes, at_us: int) -> None:
+        told = _told(gathered, prefix, payload)
+        if told is None:
+            return
+        kind, device, after = told
+        severity = after.get("severity")
+        if severity not in SEVERITIES:
+            found = f"severity {shown(severity)}"
+            gathered.refuse(RefusalReason.UNREADABLE, found, " or ".join(SEVERITIES), device, "review/alert")
+            return
+        key = f"{prefix}/{after['id']}"
+        before = self._reviews.pop(key, None)
+        if kind != "end":
+            self._reviews[key] = device, severity
+            if len(self._reviews) > MOST_REVIEWS:
+                self._reviews.popitem(last=False)
+            if before == (device, severity):
+                return
+        name = "end_time" if kind == "end" else "start_time"
+        event_us = at_us if before and kind != "end" else _time(gathered, device, "review/alert", after.get(name))
+        if event_us is not None:
+            for one in SEVERITIES:
+                if one == severity or (before and one == before[1]):
+                    going = (device, one) in self._reviews.values()
+                    gathered.add(device, f"review/{one}", event_us, float(going))
+
+
+def _told(gathered: Gathered, prefix: str, payload: bytes) -> tuple[str, str, dict[str, Any]] | None:
+    """(type, device, what is now) of an event or a review item; None where it was refused."""
+    given = read_json(payload, gathered.number, EXPECTED)
+    if isinstance(given, Unread):
+        gathered.unread(given)
+        return None
+    kind = given.get("type") if isinstance(given, dict) else None
+    after = given.get("after") if isinstance(given, dict) else None
+    if kind not in _TYPES or not isinstance(after, dict):
+        found = f"type {shown(kind)}" if isinstance(given, dict) else shown(given)
+        gathered.refuse(RefusalReason.UNREADABLE, found, EXPECTED)
+        return None
+    for name in ("id", "camera"):
+        if not isinstance(after.get(name), str) or not after[name]:
+            found = f"{name} {shown(after.get(name))} in after"
+            gathered.refuse(RefusalReason.MISSING_FIELD, found, "id and camera as texts")
+            return None
+    return kind, f"{prefix}/{after['camera']}", after
+
+
+def _time(gathered: Gathered, device: str, field: str, given: Any) -> int | None:
+    """Unix microseconds of Unix seconds; None where it was refused."""
+    seconds = None if isinstance(given, str) else read_time(given)
+    if seconds is None:
+        reason = RefusalReason.MISSING_FIELD if given is None else RefusalReason.BAD_TIME
+        gathered.refuse(reason, "no time" if given is None else explain_time(given), EXPECTED_TIME, device, field)
+        return None
+    return round(seconds * 1_000_000)
+
+
+def _list(given: Any) -> list[Any]:
+    return given if isinstance(given, list) else []
+
+
+def _is_stationary(after: Mapping[str, Any]) -> bool:
+    """``stationary``, or where an edition tells only that: not ``active``."""
+    stationary, active = after.get("stationary"), after.get("active")
+    return stationary if isinstance(stationary, bool) else active is False
+
+
+def _same(before: Tracked, now: Tracked) -> bool:
+    """Whether a stationary object is only told of again."""
+    return before.stationary and now.stationary and (before.zones, before.label) == (now.zones, now.label)
+
+
+def _counts(tracked: Tracked | None) -> list[Count]:
+    """All that an object counts in."""
+    if tracked is None:
+        return []
+    return [(tracked.device, zone, tracked.label) for zone in ("", *tracked.zones)]
+
+
+def _take_stats(gathered: Gathered, prefix: str, payload: bytes) -> None:
+    given = read_json(payload, gathered.number, EXPECTED_STATS)
+    if isinstance(given, Unread):
+        gathered.unread(given)
+        return
+    cameras = given.get("cameras") if isinstance(given, dict) else None
+    service = given.get("service") if isinstance(given, dict) else None
+    if not isinstance(cameras, dict) or not isinstance(service, dict):
+        gathered.refuse(RefusalReason.UNREADABLE, shown(given), EXPECTED_STATS)
+        return
+    for camera, stats in cameras.items():
+        device = f"{prefix}/{camera}"
+        if not isinstance(stats, dict):
+            gathered.refuse(RefusalReason.UNREADABLE, shown(stats), EXPECTED_STATS, device)
+            continue
+        event_us = _time(gathered, device, "camera_fps", service.get("last_updated"))
+        if event_us is None:
+            continue
+        for name in STATS:
+            if name in stats:
+                gathered.take(device, name, event_us, stats[name])
+
+
+def _take_state(gathered: Gathered, topic: str, payload: bytes, at_us: int) -> None:
+    """Take a camera's topic with a plain number or state."""
+    prefix, _, rest = topic.partition("/")
+    camera, _, field = rest.partition("/")
+    if not field or camera in _GENERAL or field.rpartition("/")[2] in _COMMANDS:
+        return
+    text = payload.strip()
+    value = STATES.get(text)
+    if value is None and text[-1:].isdigit():
+        given = read_json(text, gathered.number, "")
+        value = None if isinstance(given, Unread) else read_number(given)
+    if value is not None:
+        gathered.add(f"{prefix}/{camera}", field, at_us, value)
