@@ -41,38 +41,45 @@ JUMPERS = frozenset({
     "noise",
 })  # fmt: skip
 
+MOST_CUT = 2 / 3
+"""Of a city's sensors, so many at most are cut off or have a part in something else."""
+
 STORM_TIMES = 3.0
 STORM_S = 4 * 3600.0
 STORM_SHARE = 0.7
 
 
 def _nodes(stage: Stage, level: GridLevel) -> list[str]:
-    """Nodes of a level with sensors below, in the order of their codes; where the city has none: the next finer."""
+    """Nodes of a level with sensors below, in the order of their codes."""
     city = stage.world.city
     names = city.columns.grid
     leaves = sorted({names.names[code] for code in np.unique(names.code).tolist()})
-    for wished in list(GridLevel)[level.rank :]:
-        found = sorted({node.code for leaf in leaves for node in city.upwards(leaf) if node.level is wished})
-        if found:
-            return found
-    return []
+    return sorted({node.code for leaf in leaves for node in city.upwards(leaf) if node.level is level})
 
 
 def _calm_node(stage: Stage, wish: Wish, level: GridLevel) -> tuple[str, Bools]:
-    """A node as wished or drawn in which nothing else happens, and which sensors it has. Raises CannotError.
+    """A node as wished or drawn in which nothing else happens, and which sensors it has; a finer one in a small city.
 
-    What is cut off cannot be seen: an event there would be one that nobody could ever find.
+    What is cut off cannot be seen: an event there would be one that nobody could ever find. So something is left over
+    for all the rest of the scenario. Raises CannotError where no node is so.
     """
-    if wish.place is not None and wish.place not in stage.world.city.grids:
-        raise CannotError(f"the place {wish.place!r} is not a grid of the city")
-    nodes = [wish.place] if wish.place is not None else _nodes(stage, level)
-    taken = np.zeros(len(stage.world.east), np.bool_)
+    size = len(stage.world.east)
+    taken = np.zeros(size, np.bool_)
     taken[list(stage.taken)] = True
-    for index in stage.rng.permutation(len(nodes)).tolist():
-        inside = below(stage.world, nodes[index])
-        if inside.any() and not (inside & taken).any():
-            return nodes[index], inside
-    raise CannotError(f"something else happens in every {level} of the city" if nodes else "the city has no sensors")
+    if wish.place is not None:
+        if wish.place not in stage.world.city.grids:
+            raise CannotError(f"the place {wish.place!r} is not a grid of the city")
+        inside = below(stage.world, wish.place)
+        if not inside.any() or (inside & taken).any():
+            raise CannotError(f"{wish.place} has no sensors" if not inside.any() else "something else happens there")
+        return wish.place, inside
+    for finer in list(GridLevel)[level.rank :]:
+        nodes = _nodes(stage, finer)
+        for index in stage.rng.permutation(len(nodes)).tolist():
+            inside = below(stage.world, nodes[index])
+            if not (inside & taken).any() and (inside | taken).sum() <= MOST_CUT * size:
+                return nodes[index], inside
+    raise CannotError(f"something else happens in every {level} of the city, or too little of it would be left")
 
 
 def _boxes(world: World, rows: Bools) -> Integers:

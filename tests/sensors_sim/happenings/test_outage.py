@@ -97,8 +97,19 @@ def test_nothing_is_cut_off_where_something_else_happens_nor_the_other_way_round
     for street in [code for code, node in busy.world.city.grids.items() if node.level is GridLevel.STREET]:
         with pytest.raises(CannotError, match="something else happens"):
             network_split(busy, Wish("network_split", place=street))
-    with pytest.raises(CannotError, match="something else happens in every street of the city"):
-        network_split(busy, Wish("network_split"))
+
+
+def test_a_second_cut_in_a_small_city_is_smaller_and_something_is_always_left() -> None:
+    busy = stage(example())
+    city = busy.world.city
+    levels = [city.grids[network_split(busy, Wish("network_split")).silences[0].grid].level.rank for _ in range(2)]
+    with pytest.raises(CannotError, match="or too little of it would be left"):  # noqa: PT012 - the last of many
+        while True:
+            levels += [city.grids[network_split(busy, Wish("network_split")).silences[0].grid].level.rank]
+    assert levels[0] == GridLevel.STREET.rank
+    assert levels == sorted(levels)
+    assert levels[-1] > levels[0]
+    assert 0.5 < len(busy.taken) / len(city.columns) <= 2 / 3
 
 
 def test_a_place_can_be_asked_for() -> None:
