@@ -218,6 +218,11 @@ def _held(case: _Case) -> Floats:
     return case.sound[case.who]
 
 
+def _frozen(case: _Case) -> Floats:
+    # every frame is the one before: nothing changes, and everything else stays as it was
+    return np.where(case.shape > 0, 0.0, _held(case))
+
+
 def _partners(case: _Case) -> Floats:
     theirs = case.sound[case.victims.partner[case.who]]
     return np.where(np.isnan(theirs), case.seen, theirs)
@@ -263,7 +268,7 @@ _SHOWN: Mapping[FaultKind, Callable[[_Case], Floats]] = MappingProxyType(
         FaultKind.UNIT: _unit,
         FaultKind.SWAPPED: _partners,
         FaultKind.TEMPERATURE_LEAK: _temperature,
-        _FROZEN: _held,
+        _FROZEN: _frozen,
         _DARK: lambda case: case.seen * case.size + case.shape,
         _BLURRED: lambda case: case.seen * case.size + case.shape,
         _COVERED: lambda case: case.seen * case.size + case.shape,
@@ -325,6 +330,8 @@ def _victims(
 def _drawn(kind: FaultKind, name: str, scale: float, drawn: list[float], box: float) -> tuple[float, float]:
     """(size, shape) of one fault. scale: the larger of a sensor's noise and its accuracy; drawn, box: 0 to 1."""
     first, second, third, _ = drawn
+    if kind is _FROZEN:
+        return 0.0, float(name == "image_change")
     if kind in PICTURES:
         return PICTURES[kind].get(name, (1.0 if name.startswith("image_") else 0.0, 0.0))
     if kind in MULTIPLES:
@@ -334,10 +341,10 @@ def _drawn(kind: FaultKind, name: str, scale: float, drawn: list[float], box: fl
         return (size if kind in {FaultKind.SPIKING, FaultKind.NOISY} or second < 0.5 else -size), shape
     if kind is FaultKind.UNIT:
         return _one_of([pair for pair in QUANTITIES[name].conversions.values() if pair != (1.0, 0.0)], first)
-    if kind is FaultKind.SATURATED:
-        return _one_of(INSTRUMENTS[name].stands_at, first), 0.0
-    if kind is FaultKind.DROPOUT:
-        return _one_of(INSTRUMENTS[name].falls_to, first), 0.2 + 0.4 * box
+    if kind in {FaultKind.SATURATED, FaultKind.DROPOUT}:
+        instrument = INSTRUMENTS[name]
+        choices = instrument.stands_at if kind is FaultKind.SATURATED else instrument.falls_to
+        return _one_of(choices, first), 0.2 + 0.4 * box
     return 0.0, 0.0
 
 

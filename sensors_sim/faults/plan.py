@@ -185,7 +185,8 @@ def plan_faults(  # noqa: PLR0917 - called by position, as staging is
     free[np.fromiter(taken, np.int64, len(taken))] = False
     weights = DEFAULT_WEIGHTS if health.kinds is None else health.kinds
     able = {kind: _can_have(world, kind) for kind in FaultKind if weights.get(kind, 0) > 0}
-    scarce_first = sorted(able, key=lambda kind: (int(able[kind].sum()), kind.value))
+    # boxes while there are whole ones, and what few can have before the others have taken them
+    scarce_first = sorted(able, key=lambda kind: (kind not in BOX_KINDS, int(able[kind].sum()), kind.value))
     left, weight_left = health.share * len(columns), float(sum(weights[kind] for kind in able))
     found: list[tuple[FaultKind, Integers, Integers, Integers]] = []
     for kind in scarce_first:
