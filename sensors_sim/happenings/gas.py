@@ -33,6 +33,7 @@ from sensors_sim.physics.rooms import (
     open_window_m3_s,
     ppm,
     seeped_in,
+    settled_kg_s,
 )
 from sensors_sim.scenario import Wish
 from sensors_sim.staging import CannotError, Stage, Staged
@@ -62,29 +63,32 @@ AIR_O2 = 20.9
 
 @dataclass(frozen=True, slots=True)
 class Kitchen:
-    """Where gas is burnt. room_m3: of the kitchen; rest_m3: what it opens into; changes_h: of air; hole_m: usual."""
+    """Where gas is burnt, and the usual hole. rest_m3: of what the kitchen opens into; the others: see ``House``."""
 
     room_m3: float
     rest_m3: float
     changes_h: float
+    door_m3_h: float
     hole_m: float
 
 
 # Rooms by Chinese building practice (kitchen of 8 m², JGJ/GB 50096; halls by their own plan); changes of air per hour:
 # homes as measured (Hou et al. 2019; old windows let in twice as much), others between 0.5 and 2 as measured in
-# commercial buildings (Persily and Gorfain 2008, NISTIR 7145-R). Holes: a hose that slipped off half (3.5 mm free of
-# the 9.5 mm bore), a commercial burner's tap left open (5 mm), the joint of a plant's line.
+# commercial buildings (Persily and Gorfain 2008, NISTIR 7145-R). Doors: the cracks of a shut one, 6 m at 3 mm, with a
+# breath of 0.1 m/s each way, and as much again by its being opened now and then; swing doors several times that.
+# Holes: a hose that slipped off half (3.5 mm free of the 9.5 mm bore), a commercial burner's tap left open (5 mm), the
+# joint of a plant's line.
 KITCHENS: Mapping[Use, Kitchen] = MappingProxyType(
     {
-        Use.HOME: Kitchen(20, 130, INFILTRATION_H, 0.0035),
-        Use.OLD_HOME: Kitchen(18, 90, 2 * INFILTRATION_H, 0.0035),
-        Use.SHOP: Kitchen(45, 200, 1.0, 0.005),
-        Use.OFFICE: Kitchen(45, 600, 1.0, 0.005),
-        Use.SCHOOL: Kitchen(90, 800, 1.0, 0.006),
-        Use.HOSPITAL: Kitchen(90, 800, 1.5, 0.006),
-        Use.MARKET: Kitchen(120, 3_000, 1.5, 0.007),
-        Use.STATION: Kitchen(60, 5_000, 2.0, 0.005),
-        Use.PLANT: Kitchen(300, 5_000, 1.0, 0.010),
+        Use.HOME: Kitchen(20, 130, INFILTRATION_H, 15, 0.0035),
+        Use.OLD_HOME: Kitchen(18, 90, 2 * INFILTRATION_H, 15, 0.0035),
+        Use.SHOP: Kitchen(45, 200, 1.0, 60, 0.005),
+        Use.OFFICE: Kitchen(45, 600, 1.0, 60, 0.005),
+        Use.SCHOOL: Kitchen(90, 800, 1.0, 60, 0.006),
+        Use.HOSPITAL: Kitchen(90, 800, 1.5, 60, 0.006),
+        Use.MARKET: Kitchen(120, 3_000, 1.5, 120, 0.007),
+        Use.STATION: Kitchen(60, 5_000, 2.0, 60, 0.005),
+        Use.PLANT: Kitchen(300, 5_000, 1.0, 120, 0.010),
     }
 )
 """Kitchens and gas rooms by the use of their building."""
@@ -93,7 +97,7 @@ KITCHENS: Mapping[Use, Kitchen] = MappingProxyType(
 def _house(stage: Stage, row: int) -> tuple[House, Kitchen]:
     world = stage.world
     kitchen = KITCHENS[use_of(world, row) or Use.HOME]
-    return House(kitchen.room_m3, kitchen.rest_m3, kitchen.changes_h), kitchen
+    return House(kitchen.room_m3, kitchen.rest_m3, kitchen.changes_h, kitchen.door_m3_h), kitchen
 
 
 def _aired(stage: Stage, house: House, times_us: Integers, shut_us: int) -> Floats:
@@ -222,7 +226,7 @@ def small_leak(stage: Stage, wish: Wish) -> Staged:
     steps = world.city.limits.of(world.city.columns.ids[victim], "ch4")
     mildest = min((limit.threshold for limit in steps if limit.side is Side.HIGH), default=25.0)
     level = min(3.0 * wish.strength, 0.6 * mildest)
-    source = level / 100 * LEL_KG_M3 * house.room_m3 * house.changes_h / 3600
+    source = settled_kg_s(house, level / 100 * LEL_KG_M3)
     from_us = stage.onset_us(wish)
     shut_us = from_us + stage.lasts_us(wish, 21_600.0)
     times, step_us = lattice(from_us, min(stage.end_us, shut_us + round(SETTLE_S * US_PER_SECOND)))
@@ -247,6 +251,8 @@ grams, Zhang et al. 2000, Atmospheric Environment 34, 4537), or a gas heater who
 stays in the flat."""
 FLAT_M3 = 150.0
 """A flat of 60 m²."""
+FLAT_DOOR_M3_H = 5.0
+"""What the cracks of its shut front door let into the stairs."""
 
 
 def co_poisoning(stage: Stage, wish: Wish) -> Staged:
@@ -263,7 +269,7 @@ def co_poisoning(stage: Stage, wish: Wish) -> Staged:
     victim = stage.pick(homes if homes and wish.place is None else rows)
     building = int(world.building[victim])
     own_m3 = float(world.plan.volume_m3[building]) if building >= 0 else FLAT_M3
-    flat = House(min(own_m3, FLAT_M3), max(own_m3, FLAT_M3), INFILTRATION_H)
+    flat = House(min(own_m3, FLAT_M3), max(own_m3, FLAT_M3), INFILTRATION_H, FLAT_DOOR_M3_H)
     from_us = stage.onset_us(wish)
     found_us = from_us + stage.lasts_us(wish, 10_800.0)
     times, step_us = lattice(from_us, min(stage.end_us, found_us + round(SETTLE_S * US_PER_SECOND)))
@@ -309,7 +315,7 @@ def valve_pit(stage: Stage, wish: Wish) -> Staged:
     if not pits:
         raise CannotError("the city has no free ch4, h2s or o2 sensor in a pit or in the open")
     victim = stage.pick(pits)
-    pit = House(PIT_M3, PIT_M3, PIT_CHANGES_H, inwards=0.0)
+    pit = House(PIT_M3, PIT_M3, PIT_CHANGES_H)
     from_us = stage.onset_us(wish)
     opened_us = from_us + stage.lasts_us(wish, 36_000.0)
     times, step_us = lattice(from_us, min(stage.end_us, opened_us + round(SETTLE_S * US_PER_SECOND)))

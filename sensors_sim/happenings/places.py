@@ -78,7 +78,12 @@ def of(stage: Stage, rows: Integers, *quantities: str) -> Integers:
 
 
 def lattice(from_us: int, to_us: int, *, finest_s: float = 5.0) -> tuple[Integers, int]:
-    """(moments from the first to the last of a span, their spacing in µs), at most about 1,500 of them."""
+    """(moments from the first to the last of a span, their spacing in µs), at most about 1,500 of them.
+
+    Raises CannotError where the span is empty: it would begin after the run.
+    """
+    if from_us >= to_us:
+        raise CannotError("the run ends before it begins")
     step_us = round(max(finest_s, (to_us - from_us) / US_PER_SECOND / _MOMENTS) * US_PER_SECOND)
     return np.arange(from_us, to_us + step_us, step_us, dtype=np.int64), step_us
 

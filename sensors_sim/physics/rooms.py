@@ -1,4 +1,4 @@
-"""The air of rooms: a well-mixed room that leaks into the rest of its house, and both into the open."""
+"""The air of rooms: a well-mixed room, the rest of its house behind a door, and the open."""
 
 from dataclasses import dataclass
 
@@ -50,16 +50,16 @@ def open_window_m3_s(area_m2: float, wind_m_s: Floats) -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """A room and the rest of the house that takes some of its air.
+    """A room and the rest of the house, with a door between them.
 
-    room_m3, rest_m3: volumes. changes_h: how often an hour the air of each is changed while all is shut. inwards: share
-    of the room's air that leaves into the rest of the house; what is left goes into the open.
+    room_m3, rest_m3: volumes. changes_h: how often an hour the open replaces the air of each while all is shut.
+    door_m3_h: air that goes through the door each way in an hour; a shut one has cracks, an open one mixes both.
     """
 
     room_m3: float
     rest_m3: float
     changes_h: float
-    inwards: float = 0.3
+    door_m3_h: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,39 +85,44 @@ def fill(house: House, source_kg_s: Floats, extra_m3_s: Floats, step_s: float) -
     room and (in proportion) in the rest. Both per moment, constant until the next.
 
     Well-mixed rooms (Nazaroff and Cass 1986, Environmental Science & Technology 20, 924; ASHRAE Handbook
-    Fundamentals, ch. 16): dm1/dt = S - q m1/V1, dm2/dt = f q m1/V1 - q2 m2/V2. Runge-Kutta of fourth order in steps of
-    at most 10 s, which keeps the sum of all masses equal to what was let out, to rounding.
+    Fundamentals, ch. 16) with concentrations c = m / V: dm1/dt = S - q1 c1 - x (c1 - c2), dm2/dt = x (c1 - c2) - q2 c2.
+    Runge-Kutta of fourth order in steps of at most 10 s, which keeps the sum of all masses equal to what was let out,
+    to rounding.
     """
     count, parts = len(source_kg_s), max(1, int(np.ceil(step_s / 10.0)))
     masses = np.zeros((count, 3))
-    flows = house.changes_h / 3600 * house.room_m3 + extra_m3_s
-    share = flows / house.room_m3
-    inwards = np.where(extra_m3_s > 0, 0.0, house.inwards)  # through an open window it leaves into the open
-    rest_rate = house.changes_h / 3600 + inwards * flows / house.rest_m3 + extra_m3_s / house.room_m3
-    for index in range(count - 1):
-        source, out, rest, part = (float(one[index]) for one in (source_kg_s, share, rest_rate, inwards))
-        rates = np.array([[-out, 0.0, 0.0], [part * out, -rest, 0.0], [(1 - part) * out, rest, 0.0]])
-        masses[index + 1] = _advance(masses[index], np.array([source, 0.0, 0.0]), rates, step_s / parts, parts)
-    leaving = (1 - inwards) * share * masses[:, 0] + rest_rate * masses[:, 1]
+    room_rate = house.changes_h / 3600 + extra_m3_s / house.room_m3
+    into, back = house.door_m3_h / 3600 / house.room_m3, house.door_m3_h / 3600 / house.rest_m3
+    last, step = -1.0, np.eye(4)
+    for index, (gone, source) in enumerate(zip(room_rate[:-1].tolist(), source_kg_s[:-1].tolist(), strict=True)):
+        if gone != last:  # the rest of the house is aired as often as the room
+            rates = np.array([[-gone - into, back, 0, 1], [into, -gone - back, 0, 0], [gone, gone, 0, 0], [0, 0, 0, 0]])
+            last, step = gone, _step(rates, step_s / parts, parts)
+        masses[index + 1] = step[:3, :3] @ masses[index] + step[:3, 3] * source
     return Filling(
         masses[:, 0],
         masses[:, 1],
         masses[:, 2],
         masses[:, 0] / house.room_m3,
         masses[:, 1] / house.rest_m3,
-        leaving,
+        room_rate * (masses[:, 0] + masses[:, 1]),
     )
 
 
-def _advance(state: Floats, source: Floats, rates: Floats, step_s: float, steps: int) -> Floats:
-    """The state of dm/dt = source + rates m after some steps of Runge and Kutta."""
-    for _ in range(steps):
-        first = source + rates @ state
-        second = source + rates @ (state + step_s / 2 * first)
-        third = source + rates @ (state + step_s / 2 * second)
-        fourth = source + rates @ (state + step_s * third)
-        state = state + step_s / 6 * (first + 2 * second + 2 * third + fourth)
-    return state
+def _step(rates: Floats, part_s: float, parts: int) -> Floats:
+    """What some steps of Runge and Kutta make of a state whose change is ``rates`` times itself."""
+    one = rates * part_s
+    square = one @ one
+    taylor = np.eye(len(rates)) + one + square / 2 + square @ one / 6 + square @ square / 24
+    whole: Floats = np.linalg.matrix_power(taylor, parts)
+    return whole
+
+
+def settled_kg_s(house: House, kg_m3: float) -> float:
+    """What must be let out for a concentration to stand in the room in the end, while all is shut."""
+    changed, door = house.changes_h / 3600, house.door_m3_h / 3600
+    passed_on = door * (1 - door / (door + changed * house.rest_m3)) if door else 0.0
+    return kg_m3 * (changed * house.room_m3 + passed_on)
 
 
 def seeped_in(outside_kg_m3: Floats, changes_h: float, step_s: float) -> Floats:

@@ -13,6 +13,7 @@ from sensors_sim.physics.rooms import (
     open_window_m3_s,
     ppm,
     seeped_in,
+    settled_kg_s,
 )
 
 HOUSES = st.builds(
@@ -20,7 +21,7 @@ HOUSES = st.builds(
     room_m3=st.floats(5, 500),
     rest_m3=st.floats(20, 5_000),
     changes_h=st.floats(0.05, 5),
-    inwards=st.floats(0, 0.9),
+    door_m3_h=st.floats(0, 200),
 )
 
 
@@ -68,13 +69,28 @@ def test_twice_the_leak_is_twice_the_gas_everywhere(house: House, more: float) -
 
 
 def test_the_rest_of_a_house_follows_later_and_with_less() -> None:
-    found = fill(House(20.0, 130.0, 0.34), np.full(500, 3e-4), np.zeros(500), 5.0)
+    found = fill(House(20.0, 130.0, 0.34, 15.0), np.full(500, 3e-4), np.zeros(500), 5.0)
     assert (found.rest_kg_m3[1:] < found.room_kg_m3[1:]).all()
     assert found.rest_kg_m3[100] / found.room_kg_m3[100] < found.rest_kg_m3[400] / found.room_kg_m3[400]
 
 
+@given(HOUSES, st.floats(1e-5, 1e-2))
+def test_a_room_settles_at_the_concentration_that_its_leak_was_made_for(house: House, level: float) -> None:
+    source = settled_kg_s(house, level)
+    days = fill(house, np.full(3_000, source), np.zeros(3_000), 600.0)
+    assert days.room_kg_m3[-1] == pytest.approx(level, rel=0.01)
+    assert days.room_kg_m3.max() <= level * (1 + 1e-9)
+
+
+def test_an_open_door_makes_one_room_of_two() -> None:
+    apart = fill(House(20.0, 130.0, 0.34, 2_000.0), np.full(2_000, 3e-4), np.zeros(2_000), 5.0)
+    one = fill(House(150.0, 150.0, 0.34), np.full(2_000, 3e-4), np.zeros(2_000), 5.0)
+    assert apart.room_kg_m3[-1] == pytest.approx(one.room_kg_m3[-1], rel=0.15)
+    assert apart.rest_kg_m3[-1] == pytest.approx(one.room_kg_m3[-1], rel=0.15)
+
+
 def test_what_leaves_is_what_the_open_gains() -> None:
-    found = fill(House(20.0, 130.0, 2.0), np.full(2_000, 3e-4), np.zeros(2_000), 2.0)
+    found = fill(House(20.0, 130.0, 2.0, 15.0), np.full(2_000, 3e-4), np.zeros(2_000), 2.0)
     gained = np.diff(found.out_kg) / 2.0
     assert (found.out_kg_s[1:] + found.out_kg_s[:-1]) / 2 == pytest.approx(gained, rel=1e-3, abs=1e-9)
 

@@ -128,7 +128,7 @@ def values_of(stage: Stage, staged: Staged, rows: Integers, times_us: Integers) 
     return found
 
 
-def times_of(stage: Stage, count: int = 400) -> Integers:
+def times_of(stage: Stage, count: int = 250) -> Integers:
     """Moments of the whole run."""
     return np.linspace(stage.start_us, stage.end_us - 1, count).astype(np.int64)
 
@@ -175,7 +175,7 @@ def same(one: Staged, other: Staged, stage: Stage) -> bool:
 
 def peak(stage: Stage, staged: Staged, row: int) -> float:
     """The largest difference to the quiet day at a sensor."""
-    times = times_of(stage, 600)
+    times = times_of(stage, 500)
     values = values_of(stage, staged, np.array([row]), times)[:, 0]
     return float(np.abs(values - stage.nature.mean(np.array([row]), START_US)[0]).max())
 
