@@ -17,6 +17,7 @@ from config.texts import text
 from config.vocabulary import Language
 from gridwhistle import cli_simulate
 from gridwhistle.check import check_city, check_limits, check_settings
+from gridwhistle.check_payload import check_message
 from gridwhistle.cli_common import (
     Bar,
     HostOption,
@@ -152,14 +153,30 @@ def check(
     broker: Annotated[
         bool, typer.Option("--broker/--no-broker", help="Try the limits of the broker that the settings name.")
     ] = True,
+    payload: Annotated[
+        Path | None,
+        typer.Option("--payload", help="File of one message (- reads it from stdin): show what it becomes."),
+    ] = None,
+    topic: Annotated[str, typer.Option("--topic", help="Topic of that message.")] = "",
+    received: Annotated[
+        str | None, typer.Option("--received", help="When it was received (RFC 3339); now if not given.")
+    ] = None,
     language: LanguageOption = Language.ZH,
 ) -> None:
     """Check a city's folder, or all that the settings name, and report every mistake. Exit code 1 for an error.
 
-    Of the broker it tells which limits would lose readings, and what to write against it into mosquitto.conf.
+    Of the broker it tells which limits would lose readings, and what to write against it into mosquitto.conf. With
+    --payload it shows instead what one message of a device becomes.
     """
     if folder is None and config is None:
         raise typer.BadParameter("name the folder of a city, or the settings with --config")
+    if payload is not None:
+        if not topic:
+            raise typer.BadParameter("name the topic of the message with --topic")
+        at_us = moment(received)
+        if not check_message(payload, topic, out, language, folder=folder, config=config, received_us=at_us):
+            raise SystemExit(1)
+        return
     settings = check_settings(config, out, language) if config is not None else None
     good = settings is not None or config is None
     city = folder or (settings.city if settings is not None else None)

@@ -109,9 +109,10 @@ class FieldTable:
 
     def _code(self, field_id: str, device: str) -> int:
         code = self._found.code.get(field_id)
-        return self._found.add(field_id, *self._look_up(field_id, device)) if code is None else code
+        return self._found.add(field_id, *self.look_up(field_id, device)) if code is None else code
 
-    def _look_up(self, field_id: str, device: str) -> tuple[int, tuple[float, float], str | None]:
+    def look_up(self, field_id: str, device: str) -> tuple[int, tuple[float, float], str | None]:
+        """(row of the field's sensor, UNWANTED or MISSING; factor and offset; unit) as the city's table says."""
         rule = self._rules.named.get(field_id)
         if rule is not None:
             return self._index.get(rule.sensor, MISSING), (rule.factor, rule.offset), rule.unit
