@@ -180,6 +180,15 @@ def peak(stage: Stage, staged: Staged, row: int) -> float:
     return float(np.abs(values - stage.nature.mean(np.array([row]), START_US)[0]).max())
 
 
+def peaks(stage: Stage, staged: Staged) -> dict[str, float]:
+    """The largest difference to the quiet day at each sensor of the first episode, by id."""
+    names = staged.episodes[0].sensors
+    rows = np.array([stage.world.city.sensor_index[name] for name in names], np.int64)
+    values = values_of(stage, staged, rows, times_of(stage, 500))
+    tops = np.abs(values - stage.nature.mean(rows, START_US)).max(axis=0)
+    return dict(zip(names, tops.tolist(), strict=True))
+
+
 def happen(kind: Happening, stage: Stage, wish: Wish) -> Staged:
     """Stage it and check everything that must hold of any."""
     staged = kind(stage, wish)

@@ -18,6 +18,7 @@ from tests.sensors_sim.happenings.stages import (
     example,
     happen,
     peak,
+    peaks,
     same,
     stage_of,
     times_of,
@@ -70,10 +71,10 @@ def test_a_stronger_one_is_never_less_at_any_sensor(kind: str) -> None:
     for strength in (0.5, 1.0, 2.0, 8.0):
         stage = stage_of(world, hours=hours)
         staged = how(stage, Wish(kind, at_s=600, strength=strength))
-        peaks = {name: peak(stage, staged, world.city.sensor_index[name]) for name in staged.episodes[0].sensors}
-        assert set(before) <= set(peaks)
-        assert all(peaks[name] >= value - 1e-6 for name, value in before.items())
-        before = peaks
+        tops = peaks(stage, staged)
+        assert set(before) <= set(tops)
+        assert all(tops[name] >= value - 1e-6 for name, value in before.items())
+        before = tops
 
 
 @pytest.mark.parametrize("kind", list(KINDS))
@@ -112,9 +113,9 @@ def test_the_rest_of_a_house_sees_less_of_a_leak_and_other_houses_none() -> None
     stage = stage_of(together)
     stage.taken.update(rows[2:])
     staged = happen(gas_leak, stage, Wish("gas_leak", at_s=600, options={"where": "room"}))
-    peaks = sorted(peak(stage, staged, row) for row in rows[:2])
+    less, more = sorted(peak(stage, staged, row) for row in rows[:2])
     assert set(staged.episodes[0].sensors) == {world.city.columns.ids[row] for row in rows[:2]}
-    assert 0.6 < peaks[0] < peaks[1] / 3
+    assert 0.6 < less < more / 3
 
 
 def test_a_torn_service_line_reaches_sensors_downwind_one_after_the_other_and_none_upwind() -> None:
