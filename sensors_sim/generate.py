@@ -7,9 +7,12 @@ import numpy as np
 from config.city import City
 from config.clock import US_PER_SECOND
 from sensors_sim.model import District
+from sensors_sim.physics.sky import make_weather
+from sensors_sim.scenario import Sky
 from sensors_sim.script import Script, write_script
 from sensors_sim.truth import Truth
 from sensors_sim.wire import Instant
+from sensors_sim.world import world_of
 
 TICK_S = 1.0
 """Length of an instant, simulated seconds."""
@@ -36,7 +39,9 @@ class Simulation:
         self.start_us = start_us
         self.end_us = start_us + round(minutes * 60 * US_PER_SECOND)
         self._tick_us = round(tick_s * US_PER_SECOND)
-        self._district = District(city, seed, start_us)
+        world = world_of(city)
+        weather = make_weather(Sky.FAIR, seed, start_us, self.end_us, city.timezone, world.lat0)
+        self._district = District(world, seed, start_us, weather)
         nothing = Script((), (), Truth(city.version, seed, start_us, self.end_us, (), ()))
         script = write_script(city, self._district, seed, start_us, self.end_us, first_event_s=first_event_s)
         self._script = nothing if quiet else script

@@ -1,186 +1,276 @@
 """The simulated district: one quiet, honest signal per sensor, as columns over all sensors of a city."""
 
-from datetime import timedelta
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from config.city import City
-from config.clock import US_PER_SECOND, to_datetime
-from config.limits import Side
-from config.quantities import QUANTITIES
-from config.vocabulary import Kind
-from sensors_sim.physics.field import Fields, to_metres
+from config.clock import US_PER_SECOND
+from sensors_sim.physics.burst import Structures
+from sensors_sim.physics.chance import CONFUSED_PER_WEEK, come_and_go, confusions, open_or_shut
+from sensors_sim.physics.course import COURSES, Courses
+from sensors_sim.physics.field import Fields
 from sensors_sim.physics.noise import ar1, unit_hash
-from sensors_sim.physics.rhythm import RHYTHMS, at_hour
+from sensors_sim.physics.places import density, rhythm_of
+from sensors_sim.physics.quiet import quiet_scale, top_score
+from sensors_sim.physics.rhythm import RHYTHMS, Week, at_hours
+from sensors_sim.physics.schedule import Schedule
 from sensors_sim.physics.signals import SIGNALS, Law
+from sensors_sim.physics.table import SignalTable
+from sensors_sim.physics.weather import Weather
+from sensors_sim.world import World
+
+if TYPE_CHECKING:
+    from sensors_sim.staging import Hurry
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-JITTER_SHARE = 0.02
-"""A device samples up to this share of its interval late, and never more than JITTER_MOST_S seconds."""
-JITTER_MOST_S = 2.0
+LIVELY = 0.4
+"""How much the mean of a tally comes and goes, as a spread of its logarithm."""
+HOURS_APART = 0.25
+"""Nobody keeps the city's hours exactly: standard deviation of each sensor's own, hours; of elders and shops more."""
+OWN_HOURS = {"elder": 0.8, "shop": 0.6}
+OUTINGS = 0.25
+"""Share of weekday mornings that an elder spends out walking; always the same weekdays."""
 
-CROWD_SHARE = 0.6
-"""In the rush hour of a quiet day a camera counts at most about this share of its place's limit."""
-QUIET_SHARE = 0.8
-"""No quiet day reaches more than about this share of a sensor's mildest limit."""
+
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """Samples of one law, as columns: what is expected of each, and what it was like before."""
+
+    sensors: Integers
+    times_us: Integers
+    at_us: int
+    expected: Floats
+    before: Floats
+    state: Floats
+    elapsed_s: Floats
+    memory_s: Floats
 
 
 class District:
-    """All sensors of a city on a day made by a seed. Owns what the signals remember between two samples."""
+    """All sensors of a city on a quiet day. Owns what the signals remember between two samples.
 
-    def __init__(self, city: City, seed: int, start_us: int) -> None:
-        """start_us: when the simulation begins; the local time of day there sets the rhythms."""
-        count = len(city.sensors)
-        self.city = city
+    world: the city and its plan. start_us: when the simulation begins. holiday: every day of the run is one.
+    confusing: times as often as usual that cameras take something harmless for smoke, fire or an intruder; above 1
+    they may even be sure of it, at 1 and below they never reach a limit.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        seed: int,
+        start_us: int,
+        weather: Weather,
+        *,
+        holiday: bool = False,
+        confusing: float = 1.0,
+    ) -> None:
+        columns = world.city.columns
+        count = len(columns)
+        self.city: City = world.city
+        self.east, self.north = world.east, world.north
         self._rng = np.random.default_rng([seed, 1])
         self._start_us = start_us
-        offset = to_datetime(start_us).astimezone(city.timezone).utcoffset() or timedelta(0)
-        self._zone_s = offset.total_seconds()
-        lon = np.array([sensor.lon for sensor in city.sensors], dtype=np.float64)
-        lat = np.array([sensor.lat for sensor in city.sensors], dtype=np.float64)
-        self.east, self.north = to_metres(
-            lon, lat, float(lon.mean()) if count else 0, float(lat.mean()) if count else 0
+        self._confused_per_week = CONFUSED_PER_WEEK * confusing
+        self._week = Week(world.city.timezone, holiday=holiday)
+        self._courses = Courses(weather, world.city.timezone, start_us, holiday=holiday)
+        self._table = SignalTable()
+        self._key = np.arange(count, dtype=np.int64) + np.int64(seed % (1 << 31)) * 1_048_576
+        self._signal = self._table.rows(columns.quantity, world.indoor)
+        self._fields = Fields(np.random.default_rng([seed, 12]), len(SIGNALS), self.east, self.north)
+        self._characters(world, np.random.default_rng([seed, 13]))
+        self._scale = quiet_scale(world.city, self._signal, self._table, self._place)
+        self._top = top_score(world.city, confusing)
+        self._draws = (
+            (Law.COUNT, self._count),
+            (Law.TALLY, self._tally),
+            (Law.SWITCH, self._switch),
+            (Law.SCORE, self._score),
+            (Law.BURST, self._burst),
         )
-        self._read_signals()
-        self._fields = Fields(self._rng, len(SIGNALS), self.east, self.north)
-        self._place *= self._rng.standard_normal(count).clip(-2, 2)
+        self._begin(seed, columns.interval_s, np.asarray(columns.device.code, dtype=np.int64))
+
+    def _characters(self, world: World, rng: np.random.Generator) -> None:
+        """What every sensor has of its own: its place, its neighbourhood, its people's hours."""
+        table, signal, count = self._table, self._signal, len(self._signal)
+        dense = density(world)
+        self._place = table.place[signal] * rng.standard_normal(count).clip(-2, 2)
+        self._place += table.dense[signal] * (dense - 0.5)
+        own = rng.standard_normal(count).clip(-2, 2)
+        self._own = np.where(table.by_density[signal], dense, own)
+        names = np.array(world.city.columns.quantity.names or ("",))
+        quantities = names[world.city.columns.quantity.code]
+        self._rhythm = rhythm_of(world, quantities, table.rhythm[signal], unit_hash(self._key, np.full(count, 201)))
+        apart = np.full(len(RHYTHMS), HOURS_APART)
+        for name, hours in OWN_HOURS.items():
+            apart[RHYTHMS[name]] = hours
+        self._later_h = apart[self._rhythm] * rng.standard_normal(count).clip(-2, 2)
+
+    def _begin(self, seed: int, interval_s: Floats, boxes: Integers) -> None:
+        count, law = len(self._signal), self._table.law[self._signal]
+        interval_us = np.rint(interval_s * US_PER_SECOND).astype(np.int64)
+        shaken = np.flatnonzero(law == Law.BURST)
+        self._structures = Structures(shaken, interval_us[shaken], seed, self._start_us)
+        step_us, burst = np.zeros(count, dtype=np.int64), np.ones(count, dtype=np.int64)
+        step_us[shaken], burst[shaken] = self._structures.step_us, self._structures.count
+        self._schedule = Schedule(interval_us, boxes, seed, self._start_us, step_us=step_us, burst=burst)
+        self._last_us = np.full(count, self._start_us, dtype=np.int64)
         self._state = self._rng.standard_normal(count)
-        self._last_us = np.full(count, start_us, dtype=np.int64)
-        self._set_clocks(seed)
-
-    def _read_signals(self) -> None:
-        names = {name: row for row, name in enumerate(SIGNALS)}
-        signals = [SIGNALS[sensor.quantity] for sensor in self.city.sensors]
-        kinds = [QUANTITIES[sensor.quantity] for sensor in self.city.sensors]
-
-        def column(values: list[float]) -> Floats:
-            return np.array(values, dtype=np.float64)
-
-        self._law = np.array([signal.law for signal in signals], dtype=np.int64)
-        self._level = column([signal.level for signal in signals])
-        self._rhythm = np.array([RHYTHMS[signal.rhythm] for signal in signals], dtype=np.int64)
-        self._swing = column([signal.swing for signal in signals])
-        self._city = column([signal.city for signal in signals])
-        self._local = column([signal.local for signal in signals])
-        self._place = column([signal.place for signal in signals])
-        self._noise = column([signal.noise for signal in signals])
-        self._memory_s = column([signal.memory_s for signal in signals])
-        self._steps = column([signal.steps for signal in signals])
-        self._low = column([0.0 if kind.kind is Kind.GAS else kind.low for kind in kinds])
-        self._high = column([kind.high for kind in kinds])
-        self._field = np.array(
-            [names[signal.field or sensor.quantity] for signal, sensor in zip(signals, self.city.sensors, strict=True)],
-            dtype=np.int64,
-        )
-        self._keep_below_limits()
-
-    def _keep_below_limits(self) -> None:
-        """Make the quiet day of every sensor small enough that its own place's limits stay far off.
-
-        The highest value of a quiet day is about three standard deviations above the crest of its rhythm; where
-        that is more than QUIET_SHARE of the mildest limit, the whole signal shrinks.
-        """
-        for sensor in self.city.sensors:
-            row, law = sensor.index, self._law[sensor.index]
-            steps = self.city.limits.of(sensor.id, sensor.quantity)
-            mildest = min((limit.threshold for limit in steps if limit.side is Side.HIGH), default=None)
-            if mildest is None or mildest <= 0 or law in {Law.SWITCH, Law.REST}:
-                continue
-            z = self._swing[row] + 2 * self._place[row] + 2 * (self._city[row] + self._local[row])
-            if law == Law.COUNT:
-                crest = self._level[row] * np.exp(z)
-                self._level[row] *= CROWD_SHARE * mildest / crest
-                continue
-            product = law == Law.PRODUCT
-            crest = (self._level[row] * np.exp(z) if product else self._level[row] + z) + 3 * self._noise[row]
-            shrink = min(1.0, QUIET_SHARE * mildest / crest)
-            amplitudes = () if product else (self._swing, self._city, self._local, self._place)
-            for column in (self._level, self._noise, *amplitudes):
-                column[row] *= shrink
-
-    def _set_clocks(self, seed: int) -> None:
-        self.interval_us = np.array(
-            [round(sensor.interval_s * US_PER_SECOND) for sensor in self.city.sensors], dtype=np.int64
-        )
-        boxes: dict[str, int] = {}
-        self._box = np.array(
-            [boxes.setdefault(sensor.device, len(boxes)) for sensor in self.city.sensors], dtype=np.int64
-        )
-        self._seed = np.int64(seed % (1 << 31))
-        self._late_us = np.minimum(self.interval_us * JITTER_SHARE, JITTER_MOST_S * US_PER_SECOND)
-        self._phase_us = (unit_hash(self._box + self._seed, np.zeros_like(self._box)) * self.interval_us).astype(
-            np.int64
-        )
-        self._sample = np.zeros(len(self._box), dtype=np.int64)
-        self.next_us = self._due(np.arange(len(self._box)))
-
-    def _due(self, sensors: Integers) -> Integers:
-        """When the given sensors take their next sample: whole milliseconds, a little late each time."""
-        number = self._sample[sensors]
-        nominal = self._start_us + self._phase_us[sensors] + number * self.interval_us[sensors]
-        late = unit_hash(self._box[sensors] + self._seed, number + 1) * self._late_us[sensors]
-        due: Integers = (nominal + late.astype(np.int64)) // 1000 * 1000
-        return due
+        counted = np.flatnonzero(law == Law.COUNT)
+        self._state[counted] = self._rng.poisson(self._expected(counted, self._start_us))
+        self._state[law == Law.SWITCH] = 0.0
 
     def take_due(self, until_us: int) -> tuple[Integers, Integers]:
         """Sensors that sample before ``until_us`` with their times, in order of time; their next samples are set.
 
-        A sensor with a short interval stands there several times.
+        A sensor with a short interval stands there several times, an accelerometer with its whole burst.
         """
-        sensors: list[Integers] = []
-        times: list[Integers] = []
-        due = np.flatnonzero(self.next_us < until_us)
-        while due.size:
-            sensors.append(due)
-            times.append(self.next_us[due])
-            self._sample[due] += 1
-            self.next_us[due] = self._due(due)
-            due = due[self.next_us[due] < until_us]
-        if not sensors:
-            return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
-        all_sensors, all_times = np.concatenate(sensors), np.concatenate(times)
-        order = np.lexsort((all_sensors, all_times))
-        return all_sensors[order], all_times[order]
+        return self._schedule.take_due(until_us)
+
+    def hasten(self, hurries: Sequence["Hurry"]) -> None:
+        """Let some sensors sample more often for a while, as devices do that report on change."""
+        self._schedule.hasten(hurries)
+
+    def soften(self, sensors: Integers, from_us: int, factor: float, over_us: int = 0) -> None:
+        """Let the structures under some accelerometers lose stiffness: times ``factor`` from a time on.
+
+        Reached evenly within ``over_us``. Modal frequencies fall with its root. sensors: rows of vibration sensors;
+        others among them are not touched.
+        """
+        rows = np.flatnonzero(np.isin(self._structures.sensors, sensors))
+        self._structures.soften(rows, from_us, factor, over_us)
+
+    def frequency_hz(self, sensors: Integers, time_us: int) -> Floats:
+        """First modal frequency of the structures under some accelerometers, Hz. Raises ValueError for others."""
+        rows = np.searchsorted(self._structures.sensors, sensors)
+        if not np.isin(sensors, self._structures.sensors).all():
+            raise ValueError("expected rows of vibration sensors")
+        deck = float(self._courses.at(time_us)[COURSES["deck"]])
+        return self._structures.frequency_hz(rows, np.full(len(rows), time_us), deck)
+
+    def _expected(self, sensors: Integers, time_us: int) -> Floats:
+        """What stands behind the values: means, counts expected, rates an hour, root mean squares."""
+        table, signal = self._table, self._signal[sensors]
+        courses = self._courses.at(time_us)
+        seconds = (time_us - self._start_us) / US_PER_SECOND
+        shared = table.city * self._fields.city_wide(seconds)[table.field]
+        common = table.level + table.gain * courses[table.course]
+        apart = table.own_gain * courses[table.own_course]
+        own = self._own[sensors]
+        if (lived := np.flatnonzero(table.rhythmic[signal])).size:
+            own[lived] = self._lived(sensors[lived], time_us)
+        base = common[signal] + apart[signal] * own
+        z = shared[signal] + self._place[sensors]
+        if (near := np.flatnonzero(table.local[signal])).size:
+            z[near] += table.local[signal[near]] * self._fields.local(sensors[near], table.field[signal[near]], seconds)
+        times = np.flatnonzero(table.scaled[signal])
+        value: Floats = base + z
+        value[times] = base[times] * np.exp(z[times])
+        value *= self._scale[sensors]
+        return value
+
+    def _lived(self, sensors: Integers, time_us: int) -> Floats:
+        """How far each sensor's people are in their day, 0 to 1; elders go out on their own days."""
+        hour, rhythms = self._week.course(time_us)
+        rhythm = self._rhythm[sensors]
+        found = at_hours(rhythms, rhythm, hour - self._later_h[sensors])
+        if (old := np.flatnonzero(rhythm == RHYTHMS["elder"])).size:
+            day = (time_us + self._week.offset_us(time_us)) // (86_400 * US_PER_SECOND)
+            keys = self._key[sensors[old]]
+            out = unit_hash(keys, np.full(len(old), 300 + day % 7)) < OUTINGS
+            since = hour - 48 - 8.5 - 2 * unit_hash(keys, np.full(len(old), 310))
+            found[old] *= 1 + 0.6 * out * np.clip(np.minimum(since, 2.0 - since) * 4, 0.0, 1.0)
+        return found
 
     def mean(self, sensors: Integers, time_us: int) -> Floats:
-        """What the given sensors would read on a quiet day without noise, at one time."""
-        seconds = (time_us - self._start_us) / US_PER_SECOND
-        hour = (time_us / US_PER_SECOND + self._zone_s) / 3600 % 24
-        fields = self._field[sensors]
-        z = (
-            self._swing[sensors] * at_hour(hour)[self._rhythm[sensors]]
-            + self._city[sensors] * self._fields.city_wide(seconds)[fields]
-            + self._local[sensors] * self._fields.local(sensors, fields, seconds)
-            + self._place[sensors]
-        )
-        law = self._law[sensors]
-        level = self._level[sensors]
-        scaled = (law == Law.PRODUCT) | (law == Law.COUNT)
-        return np.where(scaled, level * np.exp(np.where(scaled, z, 0.0)), level + z)
+        """What the given sensors would read on a quiet day without noise, at one time.
+
+        Counts: expected ones; a door: the share of time that it is open; an accelerometer: 0.
+        """
+        value = self._expected(sensors, time_us)
+        law = self._table.law[self._signal[sensors]]
+        if (doors := law == Law.SWITCH).any():
+            open_h = value * self._table.memory_s[self._signal[sensors]] / 3600
+            value = np.where(doors, open_h / (1 + open_h), value)
+        return np.where(law == Law.BURST, 0.0, value)
+
+    def noise(self, sensors: Integers) -> Floats:
+        """Standard deviation of what the sensors scatter by around their mean; of counts at the mean of a workday."""
+        table, signal = self._table, self._signal[sensors]
+        law = table.law[signal]
+        value = table.noise[signal] * self._scale[sensors]
+        usual = table.workday[signal] * np.exp(self._place[sensors]) * self._scale[sensors]
+        value = np.where(law == Law.COUNT, np.sqrt(usual), value)
+        value = np.where(law == Law.TALLY, np.sqrt(usual + (LIVELY * usual) ** 2), value)
+        value = np.where(law == Law.BURST, value * np.exp(self._place[sensors]), value)
+        share = usual * table.memory_s[signal] / 3600
+        share = share / (1 + share)
+        return np.where(law == Law.SWITCH, np.sqrt(share * (1 - share)), value)
 
     def sample(self, sensors: Integers, times_us: Integers, at_us: int) -> Floats:
-        """Values on a quiet day, not yet rounded, for sensors and times as ``take_due`` gave them.
+        """Values on a quiet day, not yet rounded, for sensors and times as ``take_due`` gave them (or some of them).
 
-        Fields and rhythm are taken once, at ``at_us``: they do not move within the second or so of one call.
-        A sensor that samples several times within the call gets independent noise for each.
+        Fields and rhythms are taken once, at ``at_us``: they do not move within the second or so of one call.
+        A sensor that samples several times within the call gets independent noise for each, except an accelerometer.
         """
-        mean = self.mean(sensors, at_us)
+        expected = self._expected(sensors, at_us)
+        signal = self._signal[sensors]
+        law = self._table.law[signal]
         elapsed = (times_us - self._last_us[sensors]) / US_PER_SECOND
-        state = ar1(self._state[sensors], elapsed, self._memory_s[sensors], self._rng.standard_normal(len(sensors)))
+        memory_s = self._table.memory_s[signal]
+        before = self._state[sensors]
+        state = ar1(before, elapsed, memory_s, self._rng.standard_normal(len(sensors)))
+        values = expected + self._table.noise[signal] * self._scale[sensors] * state
+        for kind, draw in self._draws:
+            if (which := np.flatnonzero(law == kind)).size:
+                drawn = _Drawn(
+                    sensors=sensors[which],
+                    times_us=times_us[which],
+                    at_us=at_us,
+                    expected=expected[which],
+                    before=before[which],
+                    state=state[which],
+                    elapsed_s=elapsed[which],
+                    memory_s=memory_s[which],
+                )
+                values[which], state[which] = draw(drawn)
         self._state[sensors] = state
         self._last_us[sensors] = times_us
-        law = self._law[sensors]
-        spread = self._noise[sensors] * np.where(law == Law.COUNT, np.sqrt(np.maximum(mean, 0.0)), 1.0)
-        values = mean + spread * np.where(law == Law.SCORE, np.abs(state), state)
-        values = np.where(law == Law.SWITCH, state > self._level[sensors], values)
-        return np.where(law == Law.REST, self._level[sensors], values)
+        return values
+
+    def _count(self, drawn: _Drawn) -> tuple[Floats, Floats]:
+        present = come_and_go(self._rng, drawn.before, drawn.expected, drawn.elapsed_s, drawn.memory_s)
+        return present, present
+
+    def _tally(self, drawn: _Drawn) -> tuple[Floats, Floats]:
+        lively = np.exp(LIVELY * drawn.state - LIVELY**2 / 2)
+        return self._rng.poisson(drawn.expected * lively).astype(np.float64), drawn.state
+
+    def _switch(self, drawn: _Drawn) -> tuple[Floats, Floats]:
+        stands = open_or_shut(self._rng, drawn.before, drawn.expected / 3600, drawn.elapsed_s, drawn.memory_s)
+        return stands, stands
+
+    def _score(self, drawn: _Drawn) -> tuple[Floats, Floats]:
+        noise = self._table.noise[self._signal[drawn.sensors]] * self._scale[drawn.sensors] * np.abs(drawn.state)
+        seconds = drawn.times_us / US_PER_SECOND
+        apt = 0.5 + 1.5 * float(self._courses.at(drawn.at_us)[COURSES["low_sun"]])
+        mistaken = confusions(self._key[drawn.sensors], seconds, apt * self._confused_per_week)
+        return drawn.expected + noise + self._top[drawn.sensors] * mistaken, drawn.state
+
+    def _burst(self, drawn: _Drawn) -> tuple[Floats, Floats]:
+        rows = np.searchsorted(self._structures.sensors, drawn.sensors)
+        deck = float(self._courses.at(drawn.at_us)[COURSES["deck"]])
+        return drawn.expected * self._structures.swings(self._rng, rows, drawn.times_us, deck), drawn.state
 
     def shown(self, sensors: Integers, values: Floats) -> Floats:
         """What the devices show of values: kept inside the physical range and rounded to their resolution."""
-        steps = self._steps[sensors]
-        inside = np.clip(values, self._low[sensors], self._high[sensors])
+        table, signal = self._table, self._signal[sensors]
+        steps = table.steps[signal]
+        inside = np.clip(values, table.low[signal], table.high[signal])
         rounded: Floats = np.rint(inside * steps) / steps + 0.0
         return rounded

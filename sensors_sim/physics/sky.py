@@ -32,8 +32,9 @@ _WARMING_MIN = 180.0
 class Climate:
     """What tells one kind of sky from another.
 
-    warmer_k: than the season's mean. swing_k: what a day's sun adds at most. dry_k: by how much the dew point lies below the night's minimum. wind_m_s: mean. gusty: spread of its logarithm over
-    minutes. cloud: mean share of the sky. high_hpa: pressure above the season's. turning_deg: how far the wind wanders.
+    warmer_k: than the season's mean. swing_k: what a day's sun adds at most. dry_k: by how much the dew point lies
+    below the night's minimum. wind_m_s: mean. gusty: spread of its logarithm over minutes. cloud: mean share of the
+    sky. high_hpa: pressure above the season's. turning_deg: how far the wind wanders.
     """
 
     warmer_k: float
@@ -48,7 +49,7 @@ class Climate:
 
 CLIMATES: Mapping[Sky, Climate] = MappingProxyType(
     {
-        Sky.FAIR: Climate(0, 14, 2, 2.4, 0.22, 0.3, 3),
+        Sky.FAIR: Climate(0, 14, 2, 2.4, 0.16, 0.3, 3),
         Sky.HEAT: Climate(5, 16, 3, 1.3, 0.25, 0.15, -2, 40),
         Sky.STAGNANT: Climate(-1, 9, 0.5, 0.7, 0.25, 0.55, 9, 60),
         Sky.RAIN: Climate(-1, 10, -0.5, 2.6, 0.28, 0.7, -5, 30),
@@ -115,7 +116,7 @@ def wander(rng: np.random.Generator, count: int, memory: float) -> Floats:
 
 
 def saturation_hpa(temperature_c: Floats) -> Floats:
-    """Vapour pressure that air can hold over water: 6.112 exp(17.62 t / (243.12 + t)) (Magnus; WMO-No. 8, annex 4.B)."""
+    """Vapour pressure that air can hold over water: 6.112 exp(17.62 t / (243.12 + t)) (WMO-No. 8, annex 4.B)."""
     value: Floats = 6.112 * np.exp(17.62 * temperature_c / (243.12 + temperature_c))
     return value
 
@@ -174,7 +175,7 @@ def _local(begin_us: int, count: int, zone: ZoneInfo) -> tuple[Floats, Floats]:
 def _winds(making: _Making) -> None:
     climate = making.climate
     by_day = 1 + 0.35 * np.cos((making.hour - 14.5) * (np.pi / 12))
-    slow = np.exp(0.25 * making.wander(1, 360) - 0.03)
+    slow = np.exp(0.2 * making.wander(1, 360) - 0.02)
     gusts = np.exp(climate.gusty * making.wander(2, 4) - climate.gusty**2 / 2)
     speed = climate.wind_m_s * by_day * slow * gusts
     prevailing = making.rng(3).uniform(0, 360)

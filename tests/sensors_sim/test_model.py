@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from config.city import City
 from config.city_files import EXAMPLE, load_city
 from config.clock import from_datetime
 from config.limits import Limit, Side
@@ -16,6 +17,9 @@ from config.quantities import QUANTITIES
 from sensors_sim.generate import Simulation, readings
 from sensors_sim.model import District
 from sensors_sim.physics.signals import SIGNALS
+from sensors_sim.physics.sky import make_weather
+from sensors_sim.scenario import Sky
+from sensors_sim.world import world_of
 from tests.sensors_sim.cities import LIVELY, make_city
 
 START_US = 1_780_000_000_000_000
@@ -106,10 +110,16 @@ def test_gas_rests_between_0_and_1_lel_and_a_help_button_at_0() -> None:
     assert all(found.max() == 0 for sensor, found in values.items() if "help" in sensor)
 
 
+def quiet_district(city: City, seed: int, start_us: int, *, days: float = 1, sky: Sky = Sky.FAIR) -> District:
+    world = world_of(city)
+    weather = make_weather(sky, seed, start_us, start_us + int(days * 86_400e6), city.timezone, world.lat0)
+    return District(world, seed, start_us, weather)
+
+
 def test_afternoons_are_warmer_and_drier_than_dawn() -> None:
     city = make_city((("temperature", 60), ("humidity", 60)), side=2)
     rows = np.arange(len(city.sensors))
-    district = District(city, 1, from_datetime(datetime(2026, 5, 20, tzinfo=ZONE)))
+    district = quiet_district(city, 1, from_datetime(datetime(2026, 5, 20, tzinfo=ZONE)))
     dawn = district.mean(rows, from_datetime(datetime(2026, 5, 20, 3, tzinfo=ZONE)))
     noon = district.mean(rows, from_datetime(datetime(2026, 5, 20, 14, 30, tzinfo=ZONE)))
     assert np.all((noon - dawn)[0::2] > 5)
@@ -118,7 +128,7 @@ def test_afternoons_are_warmer_and_drier_than_dawn() -> None:
 
 def test_neighbours_share_the_air_and_coarse_dust_follows_fine() -> None:
     city = make_city((("pm25", 60), ("pm10", 60)), side=6)
-    district = District(city, 4, START_US)
+    district = quiet_district(city, 4, START_US)
     rows = np.arange(len(city.sensors))
     means = np.array([district.mean(rows, START_US + minute * 60_000_000) for minute in range(0, 600, 5)])
     fine, coarse = means[:, 0::2], means[:, 1::2]

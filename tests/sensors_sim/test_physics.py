@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from sensors_sim.physics.events import creep, plateau, plume_lel, room_leak, smoke_spread
 from sensors_sim.physics.field import Fields
 from sensors_sim.physics.noise import ar1, unit_hash
-from sensors_sim.physics.rhythm import RHYTHMS, at_hour
 
 
 def test_a_room_fills_towards_its_end_and_airs_with_the_time_constants_given() -> None:
@@ -61,14 +60,6 @@ def test_the_hash_is_even_and_always_the_same() -> None:
     assert np.array_equal(found, unit_hash(numbers, np.ones_like(numbers)))
     assert np.histogram(found, 10, (0, 1))[0] == pytest.approx(10_000, rel=0.05)
     assert abs(np.corrcoef(found[1:], found[:-1])[0, 1]) < 0.02
-
-
-@given(st.floats(0, 24, exclude_max=True))
-def test_rhythms_stay_within_one_and_run_over_midnight_without_a_step(hour: float) -> None:
-    now, soon = at_hour(hour), at_hour((hour + 0.01) % 24)
-    assert np.all(np.abs(now) <= 1)
-    assert np.all(np.abs(now - soon) <= 0.0101)
-    assert len(now) == len(RHYTHMS)
 
 
 def test_a_field_is_alike_nearby_and_unlike_far_away() -> None:
