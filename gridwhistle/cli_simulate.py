@@ -24,7 +24,8 @@ from gridwhistle.cli_common import (
     moment,
     until_stopped,
 )
-from sensors_sim.city_maker import load_world, make_world, write_world
+from sensors_sim.city_maker import load_world, write_world
+from sensors_sim.city_maker.only import make_world_of
 from sensors_sim.publish import Broker, Pace, Run, play, run_simulation
 from sensors_sim.run import ScenarioRun
 from sensors_sim.scenario import Scenario, library, load_scenario
@@ -57,7 +58,7 @@ class Wanted:
     def make(self) -> ScenarioRun:
         """The run. Raises ConfigurationError for a city's folder, ValueError for a size that no city has."""
         size = self.sensors or self.scenario.sensors
-        world = make_world(size, self.seed) if self.city is None else load_world(self.city)
+        world = load_world(self.city) if self.city else make_world_of(size, self.seed, self.scenario.quantities)
         if self.city_out is not None:
             write_world(world, self.city_out)
         lasts_s = None if self.minutes is None else self.minutes * 60

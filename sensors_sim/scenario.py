@@ -13,6 +13,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from config.errors import ConfigurationError
+from config.quantities import QUANTITIES
 from config.vocabulary import LocalText
 from sensors_sim.truth import FaultKind
 
@@ -60,6 +61,12 @@ def _seconds(given: Any) -> Any:
 def _zoned(given: datetime) -> datetime:
     if given.tzinfo is not None:
         raise ValueError("expected a local time without zone: the city's own holds")
+    return given
+
+
+def _quantity(given: str) -> str:
+    if given not in QUANTITIES:
+        raise ValueError(f"expected one of {', '.join(sorted(QUANTITIES))}")
     return given
 
 
@@ -116,7 +123,8 @@ class Scenario(_Entry):
     """A scenario file, checked.
 
     title, about: for people, in both languages. start: local time of the city. lasts: of the run. sensors: the size
-    that it is meant for, where none is asked for. busy: times as many readings as usual at its worst.
+    that it is meant for, where none is asked for. quantities: the only ones measured in a city made up for it, all
+    where none is named: a run of weeks is about slow ones.
     """
 
     title: _Title
@@ -124,6 +132,7 @@ class Scenario(_Entry):
     start: Annotated[datetime, AfterValidator(_zoned)] = datetime(2026, 3, 12, 8)  # noqa: DTZ001 - local, of any city
     lasts: Span = 7200.0
     sensors: int = Field(1000, ge=100, le=500_000)
+    quantities: tuple[Annotated[str, AfterValidator(_quantity)], ...] = ()
     sky: Sky = Sky.FAIR
     holiday: bool = False
     health: Health = Health()
