@@ -104,12 +104,12 @@ def _insert(chance: random.Random, payload: bytes, _: bytes) -> bytes:
 
 
 def _value(chance: random.Random, payload: bytes, _: bytes) -> bytes:
-    """Another value in the place of one: behind a colon up to what ends it."""
-    colons = [at for at, byte in enumerate(payload) if byte == ord(":")]
-    if not colons:
+    """Another value in the place of one: behind a colon or an equals sign up to what ends it."""
+    before = [at for at, byte in enumerate(payload) if byte in b":="]
+    if not before:
         return payload
-    begin = chance.choice(colons) + 1
-    end = next((at for at in range(begin, len(payload)) if payload[at] in b",}]"), len(payload))
+    begin = chance.choice(before) + 1
+    end = next((at for at in range(begin, len(payload)) if payload[at] in b",;&}]"), len(payload))
     return payload[:begin] + chance.choice(NUMBERS + WRONG).encode() + payload[end:]
 
 

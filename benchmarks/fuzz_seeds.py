@@ -11,14 +11,39 @@ from typing import Any, Final
 from config.city import City
 from config.fields import FieldRule, FieldRules
 from config.settings import PayloadFormat
+from ingest.formats.hj212 import crc16
+from ingest.formats.sparkplug_payload import Metric, value_of, write_payload
 
 NOW_S: Final = 1_700_000_000
 
 FIELDS: Final = ("ch4", "temperature", "humidity", "pm25")
+FACTORS: Final = {
+    "a34004-Rtd": "pm25",
+    "a01001-Rtd": "temperature",
+    "a01002-Rtd": "humidity",
+    "hour/a34004-Avg": "pm25",
+}
+CAMERA: Final = {"person/count": "ch4", "person/score": "temperature", "camera_fps": "humidity", "person": "pm25"}
+EVENTS: Final = {"RuleEngine/Counter/&1/Count": "ch4", "VideoAnalytics/1/M/Human/count": "pm25"}
+BOXES: Final = 100
+
+
+def _places() -> list[FieldRule]:
+    """Fields of devices whose names begin with where they are, for as many boxes as a city of the fuzzing has."""
+    rules = []
+    for box in (f"box-{number:06d}" for number in range(BOXES)):
+        rules += [FieldRule(f"gridwhistle/frigate/{box}", name, f"{box}-{of}") for name, of in CAMERA.items()]
+        rules += [FieldRule(f"gridwhistle/onvif/{box}", name, f"{box}-{of}") for name, of in EVENTS.items()]
+        rules += [FieldRule(f"gridwhistle/sparkplug/g/n/{box}", name, f"{box}-{name}") for name in FIELDS]
+    return rules
+
+
 RULES: Final = FieldRules.of(
     [
         *(FieldRule("*", name, f"{{device}}-{name}") for name in FIELDS),
         *(FieldRule("*", f"BME280.{name.capitalize()}", f"{{device}}-{name}") for name in FIELDS),
+        *(FieldRule("*", name, f"{{device}}-{of}") for name, of in FACTORS.items()),
+        *_places(),
     ]
 )
 """Every field of a made-up city's boxes, as several formats name them."""
@@ -163,6 +188,72 @@ def tasmota(chance: random.Random, city: City) -> tuple[str, bytes]:
     return f"tele/{device_of(chance, city)}/{chance.choice(['SENSOR', 'SENSOR', 'SENSOR', 'STATE'])}", written(said)
 
 
+def frigate(chance: random.Random, city: City) -> tuple[str, bytes]:
+    """A message of Frigate: mostly an event of an object."""
+    device, name = device_of(chance, city), chance.choice("abcdefgh")
+    seconds = NOW_S - chance.randrange(900) + 0.25
+    if chance.random() < 0.15:
+        return f"{device}/{chance.choice(['person', 'motion', 'person/snapshot'])}", chance.choice(
+            [b"2", b"ON", b"\xff"]
+        )
+    if chance.random() < 0.1:
+        return "stats", written({"cameras": {device: {"camera_fps": 5.1}}, "service": {"last_updated": NOW_S}})
+    if chance.random() < 0.1:
+        item = {"id": name, "camera": device, "start_time": seconds, "end_time": seconds, "severity": "alert"}
+        return "reviews", written({"type": chance.choice(["new", "end"]), "before": item, "after": item})
+    thing: dict[str, Any] = {
+        "id": f"{device}-{name}",
+        "camera": device,
+        "frame_time": seconds,
+        "end_time": seconds,
+        "label": "person",
+    }
+    thing |= {"score": round(chance.random(), 3), "false_positive": chance.random() < 0.1, "active": True}
+    thing |= {"current_zones": chance.choice([[], ["roof"], ["roof", "door"]]), "stationary": chance.random() < 0.2}
+    return "events", written({"type": chance.choice(["new", "update", "end"]), "before": thing, "after": thing})
+
+
+def onvif(chance: random.Random, city: City) -> tuple[str, bytes]:
+    """An event or a frame of metadata of a camera."""
+    device = device_of(chance, city)
+    if chance.random() < 0.3:
+        kinds = [{"Appearance": {"Class": {"Type": [{"#text": "Human", "@Likelihood": 0.5}]}}}] * chance.randrange(4)
+        frames = {"Frame": [{"@UtcTime": moment(chance), "Object": kinds}]}
+        return f"{device}/onvif-mj/VideoAnalytics/1/M", written(frames)
+    count = chance.choice([7, "8", "9.5", True, "x"])
+    said = {"UtcTime": moment(chance), "Source": {"Rule": "1"}, "Data": {"Count": count, "State": "true"}}
+    return f"{device}/onvif-ej/RuleEngine/Counter/&1", b"" if chance.random() < 0.05 else written(said)
+
+
+def sparkplug(chance: random.Random, city: City) -> tuple[str, bytes]:
+    """A message of one node's device: a birth, or data by name or by alias."""
+    device, birth = device_of(chance, city), chance.random() < 0.3
+    metrics = []
+    for alias, name in enumerate(FIELDS):
+        metric = Metric(name if birth or chance.random() < 0.7 else None, alias, (NOW_S - chance.randrange(900)) * 1000)
+        metric.datatype = chance.choice([9, 10, 3]) if birth else None
+        metric.kind, metric.raw = value_of(metric.datatype or 10, round(chance.uniform(0, 50), 2))
+        metric.historical, metric.null = chance.random() < 0.05, chance.random() < 0.05
+        metric.quality = chance.choice([None, None, None, 192, 0, 500])
+        metrics.append(metric)
+    kind = "DBIRTH" if birth else chance.choice(["DDATA"] * 9 + ["DDEATH"])
+    return f"spBv1.0/g/{kind}/n/{device}", write_payload(NOW_S * 1000, chance.randrange(256), metrics)
+
+
+def hj212(chance: random.Random, city: City) -> tuple[str, bytes]:
+    """A frame of a station, or several."""
+    frames = []
+    for _ in range(chance.choice([1, 1, 1, 2])):
+        at = f"{datetime.fromtimestamp(NOW_S + 8 * 3600 - chance.randrange(900), UTC):%Y%m%d%H%M%S}"
+        values = [(code, round(chance.uniform(0, 50), 1)) for code in ("a34004", "a01001", "a01002")]
+        items = [f"{code}-Rtd={value},{code}-Flag={chance.choice('NNNNDTX')}" for code, value in values]
+        command, split = chance.choice([2011, 2011, 2061, 9014]), "PNUM=2;PNO=1;" if chance.random() < 0.05 else ""
+        head = f"QN={at}000;ST=22;CN={command};MN={device_of(chance, city)};Flag=5;{split}"
+        data = f"{head}CP=&&DataTime={at};{';'.join(items)}&&".encode()
+        frames.append(b"##%04d" % len(data) + data + b"%04X\r\n" % crc16(data))
+    return "x", b"".join(frames)
+
+
 MAKERS: Final[Mapping[PayloadFormat, Maker]] = MappingProxyType(
     {
         PayloadFormat.NATIVE: native,
@@ -170,8 +261,12 @@ MAKERS: Final[Mapping[PayloadFormat, Maker]] = MappingProxyType(
         PayloadFormat.SENML_CBOR: senml_cbor,
         PayloadFormat.CHIRPSTACK: chirpstack,
         PayloadFormat.TTN: ttn,
+        PayloadFormat.FRIGATE: frigate,
+        PayloadFormat.ONVIF: onvif,
         PayloadFormat.ZIGBEE2MQTT: zigbee2mqtt,
         PayloadFormat.TASMOTA: tasmota,
+        PayloadFormat.SPARKPLUG: sparkplug,
+        PayloadFormat.HJ212: hj212,
     }
 )
 """A new format is one maker and one entry."""

@@ -62,8 +62,8 @@ class Decoded:
 
     message: number in the payloads given, int32. event_us: of the years 1 to 9999.
     value: finite, in the unit given. units: None at a place, or for the whole column, where the payload
-    names none. quality: GOOD, SIMULATED or DOUBTFUL, as the device says. sequence: the device's own count of
-    its readings, None at a place, or for the whole column, where it gives none.
+    names none. quality: GOOD, SIMULATED, DOUBTFUL, or LATE (history), as the device says. sequence: the device's own
+    count of its readings, None at a place, or for the whole column, where it gives none.
 
     devices: where a format names devices and their fields, the device of each reading; its id is then
     ``{device}/{field}``, looked up in the city's ``fields.csv``. None where the ids are those of sensors. others: how

@@ -55,7 +55,7 @@ def fields(data: bytes) -> Iterator[Field]:
             key, at = _varint(data, at)
         number, wire = key >> 3, key & 7
         if not 0 < number <= LARGEST_NUMBER:
-            raise WireError(f"field number {number} at byte {at}", f"1 to {LARGEST_NUMBER}")
+            raise WireError(f"field number {number} at byte {at}", f"field numbers from 1 to {LARGEST_NUMBER}")
         if wire == Wire.VARINT:
             value, at = _varint(data, at)
             yield number, wire, value
@@ -67,9 +67,9 @@ def fields(data: bytes) -> Iterator[Field]:
         elif wire == Wire.FIXED64:
             length = 8
         else:
-            raise WireError(f"wire type {wire} of field {number}", "0, 1, 2 or 5")
+            raise WireError(f"wire type {wire} of field {number}", "wire type 0, 1, 2 or 5")
         if length > end - at:
-            raise WireError(f"{end - at} bytes left of field {number}", f"{length} bytes")
+            raise WireError(f"{end - at} bytes left of field {number}", f"{length} bytes of it")
         at += length
         yield number, wire, data[at - length : at]
 

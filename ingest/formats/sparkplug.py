@@ -1,7 +1,8 @@
 """Sparkplug B, after the Eclipse Sparkplug specification 3.0.0: births name what data messages then call by a number.
 
 Topics ``spBv1.0/{group}/{type}/{node}[/{device}]``. The device of a reading is ``{group}/{node}/{device}``, or
-``{group}/{node}`` for the node's own metrics; its field is the metric's name, which may hold slashes.
+``{group}/{node}`` for the node's own metrics; its field is the metric's name, which may hold slashes. Levels that a
+bridge between brokers put before the namespace stand before the group, and before the topic of a request.
 
 What must be known of a node comes with its births, and they are not retained: after a start of ours, after a gap in
 the node's count (``seq``), an alias that nobody named or data before a birth, the node is asked for its births again
@@ -57,6 +58,10 @@ _LATEST_MS: Final = int(LATEST_S * 1000)
 _CONTROL: Final = ("Node Control/", "Device Control/")
 
 
+Key = tuple[str, str, str]
+"""Whose node it is: what stands before the namespace, mostly nothing; the group; the node."""
+
+
 class Named(NamedTuple):
     """What a birth says of a metric. device: as in the topic, "" for the node itself."""
 
@@ -95,22 +100,22 @@ class _Place(NamedTuple):
     """Whom a message is about."""
 
     kind: str
-    key: tuple[str, str]
+    key: Key
     device: str
 
     @property
     def named(self) -> str:
         """The device as readings name it."""
-        return "/".join((*self.key, self.device) if self.device else self.key)
+        return "/".join(level for level in (*self.key, self.device) if level)
 
 
 class Decoder:
     """Decodes Sparkplug B payloads, and remembers of every node what its births said."""
 
     def __init__(self) -> None:
-        self._nodes: OrderedDict[tuple[str, str], Node] = OrderedDict()
+        self._nodes: OrderedDict[Key, Node] = OrderedDict()
         self._metrics = 0
-        self._asking: dict[tuple[str, str], int] = {}
+        self._asking: dict[Key, int] = {}
 
     def __call__(
         self, payloads: Sequence[bytes], topics: Sequence[str], received_us: Int64s, zone: ZoneInfo | None = None
@@ -167,7 +172,7 @@ class Decoder:
                 gathered.refuse(RefusalReason.UNREADABLE, error.found, f"a metric, {error.expected}", place.named)
         return metrics
 
-    def _node(self, key: tuple[str, str]) -> Node:
+    def _node(self, key: Key) -> Node:
         node = self._nodes.get(key)
         if node is None:
             node = self._nodes[key] = Node()
@@ -229,23 +234,27 @@ class Decoder:
             if node is None or (node.asked_us is not None and 0 <= at_us - node.asked_us < ASK_AGAIN_US):
                 continue
             node.asked_us = at_us
-            gathered.request(Request(f"{NAMESPACE}/{key[0]}/NCMD/{key[1]}", rebirth(at_us // 1000)))
+            before, group, name = key
+            topic = f"{NAMESPACE}/{group}/NCMD/{name}"
+            gathered.request(Request(f"{before}/{topic}" if before else topic, rebirth(at_us // 1000)))
         self._asking = {}
 
 
 def _place(topic: str) -> _Place | str:
     """Whom a topic is about; "" for one that carries no readings, else what is wrong with it."""
     levels = topic.split("/")
-    if levels[0] == "STATE" or levels[:2] == [NAMESPACE, "STATE"]:
+    if levels[-2:-1] == ["STATE"]:
         return ""  # a host application's own state, before and since edition 3
-    if levels[0] != NAMESPACE or not all(levels) or len(levels) not in (4, 5):
+    start = levels.index(NAMESPACE) if NAMESPACE in levels else len(levels)
+    before, own = levels[:start], levels[start + 1 :]
+    if not all(levels) or len(own) not in (3, 4):
         return f"topic {shown(topic)}"
-    _, group, kind, node, *device = levels
+    group, kind, node, *device = own
     if kind in ("NCMD", "DCMD"):
         return ""  # what a host application wants, ourselves included
     if kind not in ("NBIRTH", "NDATA", "NDEATH", "DBIRTH", "DDATA", "DDEATH") or bool(device) != (kind[0] == "D"):
         return f"topic {shown(topic)}"
-    return _Place(kind, (group, node), device[0] if device else "")
+    return _Place(kind, ("/".join(before), group, node), device[0] if device else "")
 
 
 def _bdseq(metric: Metric) -> int | None:

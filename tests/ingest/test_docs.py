@@ -27,6 +27,7 @@ LANGUAGES = ("json", "hex", "text")
 BLOCKS = re.findall(r"^```(\w+) (\w+) ?(.*)\n((?:.*\n)*?)```$", PAGE, re.MULTILINE)
 FIELDS = "".join(content for language, name, _, content in BLOCKS if (language, name) == ("csv", "fields"))
 MORE_SENSORS = {"door-1": "door_open", "pressure-1": "pressure"}
+MORE_SENSORS |= {"people-1": "people", "dust-1": "pm25", "picture-1": "image_change"}
 """Sensors of the examples that the small city does not have, and what they measure."""
 
 

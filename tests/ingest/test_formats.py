@@ -37,7 +37,7 @@ def decoded(found: PayloadFormat, messages: list[tuple[str, bytes]], zone: ZoneI
     assert (np.diff(made.message) >= 0).all(), "readings in order of their messages"
     assert np.isfinite(made.value).all()
     assert ((made.event_us >= EARLIEST_S * 1e6) & (made.event_us <= LATEST_S * 1e6)).all()
-    assert set(made.quality.tolist()) <= {Quality.GOOD, Quality.SIMULATED, Quality.DOUBTFUL}
+    assert set(made.quality.tolist()) <= {Quality.GOOD, Quality.SIMULATED, Quality.DOUBTFUL, Quality.LATE}
     if made.devices is not None:
         assert len(made.devices) == count
         assert all(one.startswith(f"{device}/") for one, device in zip(made.ids, made.devices, strict=True))

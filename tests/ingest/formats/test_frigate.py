@@ -19,9 +19,22 @@ YARD = "frigate/yard"
 def event(kind: str, name: str = "1.0-abc", *, at: Any = NOW_S, **after: Any) -> Told:
     """An event as Frigate writes it, with what a test wants to be otherwise."""
     thing = {
-        "id": name, "camera": "yard", "frame_time": at, "label": "person", "sub_label": None, "top_score": 0.96,
-        "false_positive": False, "start_time": NOW_S - 5, "end_time": None, "score": 0.75, "box": [1, 2, 3, 4],
-        "current_zones": [], "entered_zones": [], "active": True, "stationary": False, "motionless_count": 0,
+        "id": name,
+        "camera": "yard",
+        "frame_time": at,
+        "label": "person",
+        "sub_label": None,
+        "top_score": 0.96,
+        "false_positive": False,
+        "start_time": NOW_S - 5,
+        "end_time": None,
+        "score": 0.75,
+        "box": [1, 2, 3, 4],
+        "current_zones": [],
+        "entered_zones": [],
+        "active": True,
+        "stationary": False,
+        "motionless_count": 0,
     }
     thing |= after
     if kind == "end" and "end_time" not in after:

@@ -204,7 +204,7 @@ class TestOrder:
         heard = hear(decoder, *messages)
         assert [value for _, _, value, _ in heard.readings] == [2, 4, 3, 5]
         assert len(heard.requests) == 1
-        assert decoder._nodes["G", "N"].expected == 6
+        assert decoder._nodes["", "G", "N"].expected == 6
 
     def test_a_birth_in_the_same_batch_makes_asking_needless(self) -> None:
         decoder = Decoder()
@@ -369,6 +369,12 @@ class TestTopics:
         assert heard.reasons == [RefusalReason.UNREADABLE]
         assert heard.expected == [sparkplug.EXPECTED_TOPIC]
 
+    def test_what_a_bridge_puts_before_the_namespace_stands_before_all_names(self) -> None:
+        topic, payload = message("NDATA", 0, metric("T", value=1))
+        heard = hear(Decoder(), (f"sites/north/{topic}", payload), (topic, payload))
+        assert heard.values == {"sites/north/G/N/T": 1, "G/N/T": 1}
+        assert [one.topic for one in heard.requests] == ["sites/north/spBv1.0/G/NCMD/N", "spBv1.0/G/NCMD/N"]
+
     def test_payloads_that_are_no_protobuf_are_refused_by_what_is_wrong(self) -> None:
         heard = hear(Decoder(), ("spBv1.0/G/NDATA/N", b"\x12\x7fabc"))
         assert heard.reasons == [RefusalReason.UNREADABLE]
@@ -403,7 +409,7 @@ class TestBounds:
         decoder = Decoder()
         for node in "ABCAD":
             hear(decoder, nbirth(metric("T", 1, value=1, told=True), node=node))
-        assert [key[1] for key in decoder._nodes] == ["C", "A", "D"]
+        assert [key[2] for key in decoder._nodes] == ["C", "A", "D"]
         assert decoder._metrics == sum(node.size() for node in decoder._nodes.values())
 
     def test_names_are_bounded_over_all_nodes(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -411,7 +417,7 @@ class TestBounds:
         decoder = Decoder()
         for node in "ABC":
             hear(decoder, nbirth(*(metric(f"T{place}", place, value=1, told=True) for place in range(4)), node=node))
-        assert [key[1] for key in decoder._nodes] == ["B", "C"]
+        assert [key[2] for key in decoder._nodes] == ["B", "C"]
         assert decoder._metrics == sum(node.size() for node in decoder._nodes.values())
 
     def test_a_message_with_too_many_metrics_is_refused_whole(self, monkeypatch: pytest.MonkeyPatch) -> None:
