@@ -187,6 +187,11 @@ def read_records(given: Any, number: int, rows: Rows) -> None:
     if not isinstance(given, list):
         rows.unread.append(Unread(number, RefusalReason.UNREADABLE, shown(given), rows.expected))
         return
+    versions = [record.get("bver") for record in given if isinstance(record, dict)]
+    newest = max((one for one in versions if isinstance(one, int)), default=VERSION)
+    if newest > VERSION:  # one version holds for all records of a pack (RFC 8428, 4.4)
+        rows.unread.append(_wrong_version(number, newest))
+        return
     base: dict[str, Any] = {}
     for place, record in enumerate(given):
         if not isinstance(record, dict):
