@@ -44,6 +44,7 @@ FLICKER = 0.12
 SEES_M = 150.0
 """As far as a street's camera sees anything for certain; houses stand in the way of most."""
 HALF_SEES_M = 400.0
+STREET_M = 12.0
 _TRIED = 200
 
 
@@ -76,7 +77,10 @@ class Blaze:
 
 def watched(stage: Stage, blaze: Blaze, cameras: Integers, *, flames: bool) -> Drawn:
     """What cameras make of a fire: they become surer as smoke or flames grow, hesitating from frame to frame."""
-    away = np.hypot(stage.world.east[cameras] - blaze.east, stage.world.north[cameras] - blaze.north)
+    # no camera looks at the wall that it hangs on: it sees the other side of a street
+    away = np.maximum(
+        np.hypot(stage.world.east[cameras] - blaze.east, stage.world.north[cameras] - blaze.north), STREET_M
+    )
     half = FLAME_HALF_RAD if flames else SMOKE_HALF_RAD
 
     def scored(which: Integers, times_us: Integers, values: Floats) -> Floats:

@@ -1,7 +1,7 @@
 """Where happenings take place, and the honest truth about them: what every kind asks of the stage."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -144,10 +144,4 @@ def free_rows(stage: Stage, wish: Wish, what: str, *quantities: str) -> list[int
 
 def both(one: Staged, other: Staged) -> Staged:
     """Two parts of one happening: what is told under several categories has an episode for each."""
-    return Staged(
-        one.changes + other.changes,
-        one.episodes + other.episodes,
-        one.faults + other.faults,
-        one.outages + other.outages,
-        one.hurries + other.hurries,
-    )
+    return Staged(**{part.name: getattr(one, part.name) + getattr(other, part.name) for part in fields(Staged)})
