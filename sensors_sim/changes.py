@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from config.clock import US_PER_SECOND
-from sensors_sim.staging import LATTICE, LATTICE_S, Change, Stage
+from sensors_sim.staging import LATTICE, LATTICE_S, Change, Stage, quiet_means
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -269,7 +269,7 @@ def _blocks(changes: Sequence[Change], size: int = 2_000) -> list[Integers]:
 
 def _differences(stage: Stage, changes: Sequence[Change], sensors: Integers, times_us: Integers) -> Floats:
     """What changes make of the quiet day's means, less these, shape (times, sensors)."""
-    quiet = np.array([stage.nature.mean(sensors, int(time)) for time in times_us])
+    quiet = quiet_means(stage.nature, sensors, times_us)
     values = quiet.copy()
     for change in changes:
         which = np.searchsorted(change.sensors, sensors).clip(max=len(change.sensors) - 1)

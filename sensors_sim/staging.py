@@ -22,6 +22,8 @@ Integers = NDArray[np.int64]
 LATTICE = 2_000
 """Moments at which the truth about limits is computed, at most; and never closer together than LATTICE_S."""
 LATTICE_S = 5.0
+SMOOTH_S = 180.0
+"""Within so many seconds the means of a quiet day, its rhythms, fields and weather, move on a straight line."""
 
 
 class CannotError(Exception):
@@ -179,6 +181,23 @@ class Passed:
     severity: Severity | None
 
 
+def quiet_means(nature: Nature, sensors: Integers, times_us: Integers) -> Floats:
+    """Means of some sensors at evenly spaced times, shape (times, sensors).
+
+    Where the times are closer together than SMOOTH_S, straight between some of them: a quiet day moves no faster.
+    """
+    if len(times_us) < 3:
+        return np.array([nature.mean(sensors, int(time)) for time in times_us]).reshape(len(times_us), len(sensors))
+    every = max(1, int(SMOOTH_S * US_PER_SECOND // max(1, int(times_us[1] - times_us[0]))))
+    asked = np.unique(np.append(np.arange(0, len(times_us), every), len(times_us) - 1))
+    known = np.array([nature.mean(sensors, int(time)) for time in times_us[asked]])
+    place = np.arange(len(times_us))
+    before = np.searchsorted(asked, place, side="right").clip(1, len(asked) - 1) - 1
+    part = ((place - asked[before]) / (asked[before + 1] - asked[before]))[:, None]
+    means: Floats = known[before] * (1 - part) + known[before + 1] * part
+    return means
+
+
 def passed_limits(stage: Stage, changes: Sequence[Change], *, margin: float = 5.0) -> Passed:
     """Which limits some changes surely pass, whatever the noise does.
 
@@ -191,7 +210,7 @@ def passed_limits(stage: Stage, changes: Sequence[Change], *, margin: float = 5.
     if not limited or not lattice.size:
         return Passed((), None, None)
     rows = np.array(limited, np.int64)
-    values = np.array([stage.nature.mean(rows, int(time)) for time in lattice])
+    values = quiet_means(stage.nature, rows, lattice)
     for change in changes:
         which = np.searchsorted(change.sensors, rows).clip(max=len(change.sensors) - 1)
         for column in np.flatnonzero(change.sensors[which] == rows).tolist():
