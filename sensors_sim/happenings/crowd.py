@@ -18,8 +18,8 @@ from sensors_sim.world import World
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-OVER_CAPACITY = 1.25
-"""A crowd of strength 1 in the middle, over the mildest limit of its camera."""
+OVER_CAPACITY = 1.8
+"""A crowd of strength 1 in the middle, over the mildest limit of its camera: past what is left of free movement."""
 TIMES_USUAL = 5.0
 """The same where a camera has no limit: times as many as it counts at that hour."""
 CROWD_S = 1800.0
@@ -78,7 +78,7 @@ def _around(world: World, row: int, rows: Integers, wide_m: float) -> tuple[Inte
 
 
 def crowd(stage: Stage, wish: Wish) -> Staged:
-    """Too many people at one camera's place. Strength 1 is 1.25 times what the place holds; ``lasts`` 30 min."""
+    """Too many people at one camera's place. Strength 1 is 1.8 times what the place holds; ``lasts`` 30 min."""
     rows = free_rows(stage, wish, "camera that counts people", "people")
     limited = [row for row in rows if stage.world.city.limits.of(stage.world.city.columns.ids[row], "people")]
     row = stage.pick(limited or rows)
@@ -102,7 +102,7 @@ def _louder_db(stage: Stage, rows: Integers, share: Floats, people: float, time_
 def festival(stage: Stage, wish: Wish) -> Staged:
     """A festival fills some streets for hours: people over the capacity of several cameras, few cars, much noise.
 
-    ``lasts`` 4 h; strength 1 is 1.25 times the capacity in the middle. Option ``wide_m``: half its length (450 m).
+    ``lasts`` 4 h; strength 1 is 1.8 times the capacity in the middle. Option ``wide_m``: half its length (450 m).
     """
     rows = free_rows(stage, wish, "camera that counts people", "people")
     world, from_us, lasts_us = stage.world, stage.onset_us(wish), stage.lasts_us(wish, FESTIVAL_S)

@@ -5,7 +5,7 @@ whoever raises one for them is wrong.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -32,8 +32,6 @@ INTENSITY = 0.3
 """Turbulence intensity in a city at low height (EN 1991-1-4, terrain IV: 0.3 to 0.4)."""
 GUSTS_S = (11.0, 23.0, 47.0, 90.0)
 """Periods of the gusts, about the peak of Davenport's spectrum (1961): 1200 m over the wind."""
-SHAKEN = 0.12
-"""Share of a picture that changes more when its pole shakes, at ``STORM_M_S``."""
 SHAKEN_SHARE = 0.3
 """Share of the cameras on poles that shake visibly."""
 
@@ -42,7 +40,7 @@ SHAKEN_SHARE = 0.3
 class Damage:
     """One sort of damage. gain: in the sensor's unit at ``STORM_M_S``; held: shows exactly that, wind or not.
 
-    lasts_s: shortest and longest until somebody has seen to it.
+    lasts_s: shortest and longest until somebody has seen to it. gusts: share of the gusts that a reading shows.
     """
 
     quantity: str
@@ -50,41 +48,48 @@ class Damage:
     held: bool
     lasts_s: tuple[float, float]
     weight: float
+    gusts: float = 1.0
 
 
 DAMAGES: Mapping[str, Damage] = MappingProxyType(
     {
         "door": Damage("door_open", 1.0, True, (600, 3600), 3),
         "sheet": Damage("noise", 20.0, False, (900, 7200), 2),  # a metal sheet that bangs, some metres away
-        "sway": Damage("tilt", 5.0, False, (1800, 10800), 2),  # a hoarding or scaffold whose anchor is loose
+        # a hoarding or scaffold whose anchor is loose; tiltmeters filter what is faster than a minute
+        "sway": Damage("tilt", 5.0, False, (1800, 10800), 2, gusts=0.2),
     }
 )
 """The sorts, by name."""
 
+SHAKING = Damage("image_change", 0.12, False, (0, 0), 0)
+"""A tenth of the picture changes more when its pole shakes."""
 
-def gusty(weather: Weather, times_us: Integers, phase: Floats) -> Floats:
+
+def gusty(weather: Weather, times_us: Integers, phase: Floats, share: float = 1.0) -> Floats:
     """Square of the wind over ``STORM_M_S``, gust by gust, each place with gusts of its own (phase: 0 to 1).
+
+    share: of the gusts, 0 is the mean wind alone.
 
     Wind pressure goes with the square (Bernoulli); the gusts are a sum of waves (Shinozuka and Deodatis 1991) whose
     standard deviation is the turbulence intensity times the mean.
     """
     seconds = times_us / US_PER_SECOND
     waves = sum(np.sin(2 * np.pi * (seconds / period + phase * (3 + number))) for number, period in enumerate(GUSTS_S))
-    gust = 1 + INTENSITY * np.sqrt(2 / len(GUSTS_S)) * waves
+    gust = 1 + share * INTENSITY * np.sqrt(2 / len(GUSTS_S)) * waves
     value: Floats = (np.maximum(weather.wind_m_s(times_us) * gust, 0.0) / STORM_M_S) ** 2
     return value
 
 
-def _spells(stage: Stage, rows: Integers, begins_us: Integers, ends_us: Integers, *, gain: float, held: bool) -> Drawn:
+def _spells(stage: Stage, rows: Integers, begins_us: Integers, ends_us: Integers, damage: Damage) -> Drawn:
     """One change over many sensors, each for a while of its own."""
     phase = stage.rng.random(len(rows))
     weather = stage.weather
 
     def damaged(which: Integers, times_us: Integers, values: Floats) -> Floats:
         on = (times_us >= begins_us[which]) & (times_us < ends_us[which])
-        if held:
-            return np.where(on, gain, values)
-        return values + np.where(on, gain * gusty(weather, times_us, phase[which]), 0.0)
+        if damage.held:
+            return np.where(on, damage.gain, values)
+        return values + np.where(on, damage.gain * gusty(weather, times_us, phase[which], damage.gusts), 0.0)
 
     return Drawn(rows, int(begins_us.min()), int(ends_us.max()), damaged)
 
@@ -142,8 +147,9 @@ def _sort(
     begins_us = stage.rng.permutation(begins_us)[:count]
     lasts_us = (stage.rng.uniform(*damage.lasts_s, size=count)).astype(np.int64) * US_PER_SECOND
     ends_us = np.minimum(begins_us + lasts_us, stage.end_us)
-    gain = damage.gain if damage.held else damage.gain * wish.strength
-    whole = _spells(stage, rows, begins_us, ends_us, gain=gain, held=damage.held)
+    if not damage.held:
+        damage = replace(damage, gain=damage.gain * wish.strength)
+    whole = _spells(stage, rows, begins_us, ends_us, damage)
     kept: list[int] = []
     told: list[Episode] = []
     for place, row in enumerate(rows.tolist()):
@@ -179,4 +185,4 @@ def _shaken(stage: Stage, share: float) -> list[Made]:
     if not rows.size:
         return []
     always = np.full(len(rows), stage.start_us), np.full(len(rows), stage.end_us)
-    return [_spells(stage, rows, *always, gain=SHAKEN, held=False)]
+    return [_spells(stage, rows, *always, SHAKING)]

@@ -33,7 +33,7 @@ def test_a_crowd_is_more_than_its_place_holds(seed: int, strength: float) -> Non
     staged = happen(crowd, square, wish)
     told = staged.episodes[0]
     row = square.world.city.sensor_index[told.sensors[0]]
-    assert peak(square, staged, row) == pytest.approx(1.25 * strength * capacity(square, row, 0), rel=0.01)
+    assert peak(square, staged, row) == pytest.approx(1.8 * strength * capacity(square, row, 0), rel=0.01)
     assert told.category is Category.CROWD
     assert told.over_limit == told.sensors
     assert told.from_us >= square.start_us + HOUR_US
@@ -47,7 +47,7 @@ def test_a_place_without_a_limit_holds_some_times_its_usual_people() -> None:
     limits = square.world.city.limits
     assert limits.of("G00-0-people", "people")
     assert capacity(square, square.world.city.sensor_index["G00-0-people"], 0) == 60
-    assert capacity(square, square.world.city.sensor_index["G00-0-vehicles"], 0) == pytest.approx(4 * 18)
+    assert capacity(square, square.world.city.sensor_index["G00-0-vehicles"], 0) == pytest.approx(5 / 1.8 * 18)
 
 
 @settings(max_examples=6, deadline=None)
