@@ -14,10 +14,12 @@ from config.city import City
 from config.city_files import EXAMPLE, load_city
 from config.clock import US_PER_SECOND, FollowingClock
 from config.errors import RetryableError
+from config.settings import IngestSettings, PayloadFormat, Subscription
 from config.vocabulary import Category
 from detectors.model import Verdict
 from gridwhistle.line import merge
 from gridwhistle.ticks import read_tick, segments
+from ingest.intake import Intake
 from ingest.model import Admission, Messages, ReadingBatch
 from ingest.spool import Spool
 from ingest.store import StoreRefusedError
@@ -112,6 +114,20 @@ class TestSafeBeforeAcknowledged:
         assert len(house.receiver.acknowledged) == 1
         assert "{broken" in "".join(file.read_text() for file in (tmp_path / "dead-letter").iterdir())
         assert house.lanes[0].spool.end == 0
+
+    async def test_what_a_decoder_asks_for_is_published_on_the_lane_that_its_message_came_by(
+        self, tmp_path: Path, city: City
+    ) -> None:
+        house = House(tmp_path, city, lanes=("bulk", "urgent"))
+        plant = Subscription(filter="spBv1.0/#", format=PayloadFormat.SPARKPLUG)
+        house.line.intake = Intake(city, IngestSettings(), [plant], follows_broker=True)
+        unknown = message("spBv1.0/plant/NDATA/edge", b"\x18\x05")  # seq 5 of a node whose birth nobody heard
+        await house.take(unknown, lane=1)
+        ((topic, payload),) = house.receivers["urgent"].published
+        assert topic == "spBv1.0/plant/NCMD/edge"
+        assert b"Node Control/Rebirth" in payload
+        await house.take(unknown, lane=0)
+        assert house.receivers["bulk"].published == []  # asked once already
 
     async def test_the_urgent_lane_does_not_wait_for_what_waits_in_the_bulk_lane(
         self, tmp_path: Path, city: City

@@ -1,7 +1,7 @@
 """Reading one message of a device format in tests."""
 
 import json
-from datetime import UTC, datetime
+from calendar import timegm
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -41,6 +41,6 @@ def only_unread(decoded: Decoded) -> Unread:
     return unread
 
 
-def us(year: int, month: int, day: int, hour: int, minute: int, second: int) -> int:
-    """Microseconds of a moment in UTC."""
-    return round(datetime(year, month, day, hour, minute, second, tzinfo=UTC).timestamp()) * 1_000_000
+def us(*moment: int) -> int:
+    """Microseconds of a moment in UTC: year, month, day, hour, minute, second."""
+    return timegm(moment) * 1_000_000

@@ -10,6 +10,7 @@ import pytest
 from config.fields import FieldRule, FieldRules
 from config.settings import IngestSettings, PayloadFormat, Subscription
 from ingest.fields import FieldTable
+from ingest.formats.columns import Request
 from ingest.formats.gathered import Gathered, flat
 from ingest.intake import Intake
 from ingest.model import Admission, Bools, Message, Messages, RefusalReason
@@ -173,3 +174,18 @@ def test_what_lies_too_deep_is_one_field_that_is_no_number() -> None:
     ((name, value),) = flat(given)
     assert name.count(".") == 16
     assert isinstance(value, dict)
+
+
+def test_requests_are_handed_out_once_and_those_that_nobody_takes_are_bounded_and_counted() -> None:
+    into = devices_intake()
+    gathered = Gathered()
+    wanted = [Request(f"plant/NCMD/{number}", b"rebirth") for number in range(700)]
+    for request in wanted:
+        gathered.request(request)
+    admitted(into, gathered)
+    assert into.requests() == wanted
+    assert into.requests() == []
+    for _ in range(2):
+        into._note(gathered.columns())
+    assert into.counters["requests_forgone"] == 400
+    assert into.requests() == [*wanted, *wanted[:300]]
