@@ -15,7 +15,7 @@ from config.logs import configure_logs
 from config.settings_files import load_settings
 from config.texts import text
 from config.vocabulary import Language
-from gridwhistle import cli_simulate
+from gridwhistle import cli_score, cli_simulate
 from gridwhistle.check import check_city, check_limits, check_settings
 from gridwhistle.check_payload import check_message
 from gridwhistle.cli_common import (
@@ -50,6 +50,7 @@ app = typer.Typer(
 app.add_typer(spool_app)
 app.add_typer(store_app)
 cli_simulate.register(app)
+cli_score.register(app)
 out = Console(highlight=False, soft_wrap=True)  # never folds a line: addresses and passwords are copied from it
 
 

@@ -1,6 +1,7 @@
 """``gridwhistle simulate``: a day of a city, or a scenario, over MQTT or into a file, with its ground truth."""
 
 import asyncio
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -8,8 +9,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from config.city import City
 from config.city_files import EXAMPLE, load_city
 from config.clock import SystemClock
+from config.errors import ConfigurationError
 from config.texts import text
 from config.vocabulary import Language
 from gridwhistle.cli_common import (
@@ -24,12 +27,17 @@ from gridwhistle.cli_common import (
     moment,
     until_stopped,
 )
+from sensors_sim.centre import Account
 from sensors_sim.city_maker import load_world, write_world
 from sensors_sim.city_maker.only import make_world_of
-from sensors_sim.publish import Broker, Pace, Run, play, run_simulation
+from sensors_sim.file_out import write_run
+from sensors_sim.logins import Login, logins_from_table
+from sensors_sim.publish import Broker, Pace, Progress, Run, Written, play, run_simulation
 from sensors_sim.run import ScenarioRun
 from sensors_sim.scenario import Scenario, library, load_scenario
 from sensors_sim.truth import write_truth
+from sensors_sim.wire import Timed, timed_messages
+from sensors_sim.workers import Workers, WorkersWish
 
 DAY_MINUTES = 30.0
 """Length of the example day where none is asked for."""
@@ -43,26 +51,24 @@ def register(app: typer.Typer) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """What was asked for on the command line, of a scenario."""
+class Sending:
+    """Where to, and how. workers: address of the command centre where simulated people act, None for nobody."""
 
-    scenario: Scenario
-    name: str
-    seed: int
-    sensors: int | None
-    city: Path | None
-    city_out: Path | None
-    minutes: float | None
-    start_us: int | None
+    broker: Broker
+    speed: float | None
+    pack: int
+    qos: int
+    logins: Path | None
+    workers: str | None
+    account: Account
+    language: Language
 
-    def make(self) -> ScenarioRun:
-        """The run. Raises ConfigurationError for a city's folder, ValueError for a size that no city has."""
-        size = self.sensors or self.scenario.sensors
-        world = load_world(self.city) if self.city else make_world_of(size, self.seed, self.scenario.quantities)
-        if self.city_out is not None:
-            write_world(world, self.city_out)
-        lasts_s = None if self.minutes is None else self.minutes * 60
-        return ScenarioRun(world, self.scenario, self.seed, name=self.name, start_us=self.start_us, lasts_s=lasts_s)
+    def pace(self, city: City | None) -> Pace:
+        """How a run of this city is played. Raises ConfigurationError for logins that do not fit it."""
+        logins: Mapping[str, Login] | None = None
+        if self.logins is not None and city is not None:
+            logins = logins_from_table(self.logins, city.columns.device.names)
+        return Pace(self.speed, self.pack, clock_topic=True, clock=SystemClock(), qos=self.qos, logins=logins)
 
 
 def simulate(  # noqa: PLR0917 - options, each by its name
@@ -90,11 +96,31 @@ def simulate(  # noqa: PLR0917 - options, each by its name
     ] = None,
     truth: Annotated[Path, typer.Option("--truth", help="File for the ground truth.")] = Path("truth.json"),
     out_file: Annotated[
-        Path | None, typer.Option("--out", help="Write into this file, as fast as possible, what would be published.")
+        Path | None,
+        typer.Option("--out", help="Write what would be sent into this file, as fast as possible (.gz packs it)."),
+    ] = None,
+    from_file: Annotated[
+        Path | None, typer.Option("--from", help="Send what --out wrote into this file, and nothing else.")
     ] = None,
     host: HostOption = "127.0.0.1",
     port: PortOption = 1883,
+    username: Annotated[str | None, typer.Option("--username", help="Of the login at the broker.")] = None,
+    password: Annotated[
+        str | None, typer.Option("--password", envvar="GRIDWHISTLE_SIMULATE_PASSWORD", help="Of the login.")
+    ] = None,
+    logins: Annotated[
+        Path | None,
+        typer.Option("--logins", help="CSV file (device, username, password): every box has its own connection."),
+    ] = None,
+    qos: Annotated[int, typer.Option("--qos", min=0, max=1, help="Of the readings.")] = 1,
     pack: PackOption = 1,
+    workers: Annotated[
+        str | None, typer.Option("--workers", help="Address of the page: simulated workers answer what is pushed.")
+    ] = None,
+    workers_account: Annotated[str, typer.Option("--workers-account", help="Account they act by.")] = "admin",
+    workers_password: Annotated[
+        str, typer.Option("--workers-password", envvar="GRIDWHISTLE_WORKERS_PASSWORD", help="Its password.")
+    ] = "",
     scenarios: Annotated[bool, typer.Option("--list", help="List the scenarios there are, and end.")] = False,
     language: LanguageOption = Language.ZH,
 ) -> None:
@@ -102,21 +128,44 @@ def simulate(  # noqa: PLR0917 - options, each by its name
     if scenarios:
         _print_library(language)
         return
-    broker, start_us = Broker(host, port), moment(start)
-    if scenario is None:
-        _refuse_without_scenario(sensors=sensors, city_out=city_out, out_file=out_file)
-        _play_day(
-            city or EXAMPLE, minutes or DAY_MINUTES, seed, speed=speed, start_us=start_us, truth=truth, broker=broker,
-            pack=pack,
-        )  # fmt: skip
+    sending = Sending(
+        Broker(host, port, username, password), speed or None, pack, qos, logins, workers,
+        Account(workers_account, workers_password), language,
+    )  # fmt: skip
+    if from_file is not None:
+        _send_file(from_file, sending)
         return
-    wanted = Wanted(load_scenario(scenario), scenario, seed, sensors, city, city_out, minutes, start_us)
+    if scenario is None:
+        _refuse_without_scenario(sensors=sensors, city_out=city_out, out=out_file, workers=workers, logins=logins)
+        _play_day(city or EXAMPLE, minutes or DAY_MINUTES, seed, moment(start), truth, sending)
+        return
+    wanted = load_scenario(scenario)
     with out.status(text("cli.simulate_making", language)):
-        made = wanted.make()
+        made = _made(
+            wanted, scenario, seed, sensors=sensors, city=city, city_out=city_out, minutes=minutes, start=start
+        )
     write_truth(made.truth, truth)
     for kind, reason in made.truth.not_staged:
-        out.print(text("cli.simulate_not_staged", language, {"kind": kind, "reason": reason}))
-    _publish(made, broker, Pace(speed or None, pack, clock_topic=True, clock=SystemClock()), truth)
+        out.print(text("cli.simulate_not_staged", language, {"kind": kind, "reason": reason}), markup=False)
+    if out_file is None:
+        _send(made, truth, sending)
+    else:
+        _write(made, out_file, truth, sending)
+
+
+def _made(
+    scenario: Scenario, name: str, seed: int, *, sensors: int | None, city: Path | None, city_out: Path | None,
+    minutes: float | None, start: str | None,
+) -> ScenarioRun:  # fmt: skip
+    try:
+        size = sensors or scenario.sensors
+        world = load_world(city) if city else make_world_of(size, seed, scenario.quantities)
+    except ValueError as error:
+        raise ConfigurationError(f"no city can be made up: {error}") from error
+    if city_out is not None:
+        write_world(world, city_out)
+    lasts_s = None if minutes is None else minutes * 60
+    return ScenarioRun(world, scenario, seed, name=name, start_us=moment(start), lasts_s=lasts_s)
 
 
 def _refuse_without_scenario(**options: object) -> None:
@@ -133,9 +182,28 @@ def _print_library(language: Language) -> None:
         out.print(f"{name}: {title}. {told}", markup=False)
 
 
-def _play_day(
-    city: Path, minutes: float, seed: int, *, speed: float, start_us: int | None, truth: Path, broker: Broker, pack: int
+def _tell_sent(readings: int, where: Path | None, language: Language) -> None:
+    key = "cli.simulate_sent" if where is None else "cli.simulate_sent_truth"
+    out.print(text(key, language, {"readings": f"{readings:,}", "truth": str(where)}), markup=False)
+
+
+def _send_file(path: Path, sending: Sending) -> None:
+    written = Written.of(path)
+
+    async def work(stop: asyncio.Event) -> None:
+        with Bar() as bar:
+            playing = asyncio.create_task(play(written, sending.broker, sending.pace(None), bar.show))
+            await either(playing, stop)
+        _tell_sent(playing.result(), None, sending.language)
+
+    until_stopped(work)
+
+
+def _play_day(  # noqa: PLR0917 - as the command has them
+    city: Path, minutes: float, seed: int, start_us: int | None, truth: Path, sending: Sending
 ) -> None:
+    broker = sending.broker
+
     async def work(stop: asyncio.Event) -> None:
         with Bar() as bar:
             playing = asyncio.create_task(
@@ -143,28 +211,71 @@ def _play_day(
                     load_city(city),
                     seed,
                     minutes,
-                    speed=speed or None,
+                    speed=sending.speed,
                     start_us=start_us,
                     host=broker.host,
                     port=broker.port,
-                    pack=pack,
+                    username=broker.username,
+                    password=broker.password,
+                    pack=sending.pack,
                     progress=bar.show,
                     on_truth=lambda found: write_truth(found, truth),
                 )
             )
             await either(playing, stop)
-        result = playing.result()
-        out.print(f"{result.readings_sent:,} readings sent; truth in {truth}")
+        _tell_sent(playing.result().readings_sent, truth, sending.language)
 
     until_stopped(work)
 
 
-def _publish(run: ScenarioRun, broker: Broker, pace: Pace, truth: Path) -> None:
+def _send(run: ScenarioRun, truth: Path, sending: Sending) -> None:
+    pace = sending.pace(run.city)
+
     async def work(stop: asyncio.Event) -> None:
         with Bar() as bar:
-            played = Run(run.city, run.instants(), run.start_us, run.end_us)
-            playing = asyncio.create_task(play(played, broker, pace, bar.show))
+            playing = asyncio.create_task(_with_workers(run, pace, sending, bar))
             await either(playing, stop)
-        out.print(f"{playing.result():,} readings sent; truth in {truth}")
+        _tell_sent(playing.result(), truth, sending.language)
 
     until_stopped(work)
+
+
+async def _with_workers(run: ScenarioRun, pace: Pace, sending: Sending, bar: Bar) -> int:
+    """Play the run, with people who answer where they were asked for."""
+    played = Run(run.city, run.instants(), run.start_us, run.end_us)
+    if sending.workers is None:
+        return await play(played, sending.broker, pace, bar.show)
+    wish = WorkersWish(
+        sending.workers, sending.account, seed=run.truth.seed, language=sending.language, broker=sending.broker
+    )
+    people, over, listening = Workers(wish, run.city, run.truth), asyncio.Event(), asyncio.Event()
+    acting = asyncio.create_task(people.run(over, listening))
+    ready = asyncio.create_task(listening.wait())
+    await asyncio.wait({acting, ready}, return_when=asyncio.FIRST_COMPLETED)
+    try:
+        sent = 0 if acting.done() else await play(played, sending.broker, pace, bar.show)
+    finally:
+        ready.cancel()
+        over.set()
+        await acting
+    for deed, count in sorted(people.counts.items()):
+        out.print(f"  {count:,} {deed}", markup=False)
+    return sent
+
+
+def _write(run: ScenarioRun, path: Path, truth: Path, sending: Sending) -> None:
+    """Write a run into a file."""
+    with Bar() as bar:
+        messages = timed_messages(run.city, run.instants(), pack=sending.pack, clock_topic=True, boxes=False)
+        sent = 0
+
+        def watched() -> Iterator[Timed]:
+            nonlocal sent
+            for number, one in enumerate(messages):
+                sent += one.message.readings
+                if number % 1000 == 0:
+                    bar.show(Progress(one.time_us, run.start_us, run.end_us, sent))
+                yield one
+
+        readings = write_run(watched(), path, qos=sending.qos)
+    _tell_sent(readings, truth, sending.language)

@@ -24,8 +24,8 @@ from sensors_sim.truth import Episode, Fault, Silence, Truth
 from sensors_sim.wire import Instant
 from sensors_sim.world import World
 
-READINGS_A_TICK = 200
-"""An instant is long enough for about so many readings, within these bounds (seconds):"""
+READINGS_A_TICK, TICKS = 200, 8_000
+"""An instant is long enough for about so many readings, or for so many instants in a run, within these bounds:"""
 SHORTEST_S, LONGEST_S = 1.0, 60.0
 
 
@@ -90,7 +90,7 @@ class ScenarioRun:
         self._district.hasten(staging.hurries)
         for weaker in staging.softenings:
             self._district.soften(weaker.sensors, weaker.from_us, weaker.factor, weaker.over_us)
-        self._tick_us = tick_us(world)
+        self._tick_us = tick_us(world, lasts_s)
         self.truth = Truth(
             city=self.city.version,
             seed=seed,
@@ -120,10 +120,12 @@ def beginning_us(world: World, scenario: Scenario) -> int:
     return from_datetime(scenario.start.replace(tzinfo=world.city.timezone))
 
 
-def tick_us(world: World) -> int:
-    """Length of an instant in a city, whole seconds in microseconds."""
-    rate = float((1 / world.city.columns.interval_s).sum()) if len(world.city.columns) else 1.0
-    return round(min(LONGEST_S, max(SHORTEST_S, READINGS_A_TICK / rate))) * US_PER_SECOND
+def tick_us(world: World, lasts_s: float) -> int:
+    """Length of an instant of a run, whole seconds in microseconds."""
+    columns = world.city.columns
+    rate = float((1 / columns.interval_s).sum()) if len(columns) else 1.0
+    seconds = min(READINGS_A_TICK / rate, lasts_s / TICKS)
+    return round(min(LONGEST_S, max(SHORTEST_S, seconds))) * US_PER_SECOND
 
 
 def _stage_all(stage: Stage, wishes: Sequence[Wish], seed: int) -> _Staging:
