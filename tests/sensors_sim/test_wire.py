@@ -5,6 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from config.city import City, Sensor
 from config.vocabulary import GridLevel
@@ -68,6 +70,49 @@ def test_packs_hold_one_streets_readings_in_order_and_never_too_many() -> None:
         assert 1 <= len(entries) <= 4
         assert all(entry["id"].startswith(street) for entry in entries)
     assert len(messages) == 9 * 3  # eleven sensors a street
+
+
+def test_retained_readings_travel_by_themselves_with_the_flag() -> None:
+    rows = list(range(12))
+    kept = np.array([row % 3 == 0 for row in rows])
+    plain = instant(rows)
+    flagged = Instant(plain.time_us, plain.sensors, plain.times_us, plain.values, kept)
+    for pack in (1, 5):
+        messages = list(Payloads(CITY, pack).messages(flagged))
+        seen = {}
+        for message in messages:
+            content = json.loads(message.payload)
+            for entry in content if isinstance(content, list) else [content]:
+                seen[entry["id"]] = message.retain
+        assert seen == {CITY.columns.ids[row]: bool(kept[row]) for row in rows}
+        assert sum(message.readings for message in messages) == len(rows)
+
+
+def test_packs_of_boxes_hold_one_boxs_readings_on_its_own_topic() -> None:
+    messages = list(Payloads(CITY, 4, boxes=True).messages(instant(list(range(len(CITY.sensors))))))
+    for message in messages:
+        assert message.device is not None
+        assert message.topic == f"gridwhistle/readings/{message.device}"
+        assert {CITY.sensor(entry["id"]).device for entry in json.loads(message.payload)} == {message.device}
+    assert [message.readings for message in messages] == [4, 4, 3] * 9
+
+
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=30))
+def test_a_value_travels_exactly(values: list[float]) -> None:
+    count = len(values)
+    moment = Instant(START_US, np.zeros(count, np.int64), np.full(count, START_US), np.array(values))
+    for pack in (1, 7):
+        found = [json.loads(message.payload) for message in Payloads(CITY, pack).messages(moment)]
+        flat = [entry["v"] for content in found for entry in (content if isinstance(content, list) else [content])]
+        assert [float(value).hex() for value in flat] == [value.hex() for value in values]
+
+
+@given(st.lists(st.integers(0, 4_000_000_000_000), min_size=1, max_size=30))
+def test_a_time_travels_to_the_millisecond(millis: list[int]) -> None:
+    times = np.array(millis) * 1000
+    moment = Instant(int(times.max()), np.zeros(len(millis), np.int64), times, np.ones(len(millis)))
+    (message,) = Payloads(CITY, 1000).messages(moment)
+    assert [round(entry["t"] * 1000) for entry in json.loads(message.payload)] == millis
 
 
 def test_an_instant_without_readings_makes_no_message() -> None:
