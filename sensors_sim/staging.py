@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from config.clock import US_PER_SECOND
 from config.limits import Limit, Side
 from config.vocabulary import Category, Severity
+from sensors_sim.faults.duty import Duty
 from sensors_sim.physics.weather import Weather
 from sensors_sim.scenario import Wish
-from sensors_sim.truth import Episode, Fault, Silence, on_duty
+from sensors_sim.truth import EVENT_ROLES, Episode, Fault, Silence
 from sensors_sim.world import World
 
 Floats = NDArray[np.float64]
@@ -22,6 +23,10 @@ Integers = NDArray[np.int64]
 LATTICE = 2_000
 """Moments at which the truth about limits is computed, at most; and never closer together than LATTICE_S."""
 LATTICE_S = 5.0
+BLOCK = 2_000
+"""So many sensors are looked at over the whole lattice at once, at most."""
+LATE = 1.02
+"""Devices are late by up to a fiftieth of their interval."""
 SMOOTH_S = 180.0
 """Within so many seconds the means of a quiet day, its rhythms, fields and weather, move on a straight line."""
 
@@ -132,6 +137,13 @@ class Stage:
     end_us: int
     taken: set[int] = field(default_factory=set)
     busy_grids: set[str] = field(default_factory=set)
+    duty: Duty | None = None
+
+    def on_duty(self, grid: str, time_us: int) -> str | None:
+        """Id of the person on duty for events of a grid at a time; see ``truth.on_duty``."""
+        if self.duty is None:
+            self.duty = Duty(self.world.city, EVENT_ROLES)
+        return self.duty.on(grid, time_us)
 
     def rows(self, *quantities: str) -> list[int]:
         """Rows of the free sensors of some quantities."""
@@ -198,6 +210,20 @@ def quiet_means(nature: Nature, sensors: Integers, times_us: Integers) -> Floats
     return means
 
 
+def over_time(changes: Sequence[Change], sensors: Integers, times_us: Integers, values: Floats) -> None:
+    """Apply changes in order to values of shape (times, sensors), in place. sensors: rows, ascending."""
+    for change in changes:
+        if not len(change.sensors):
+            continue
+        which = np.searchsorted(change.sensors, sensors).clip(max=len(change.sensors) - 1)
+        columns = np.flatnonzero(change.sensors[which] == sensors)
+        if not columns.size:
+            continue
+        asked = np.broadcast_to(which[columns], (len(times_us), columns.size)).ravel()
+        when = np.repeat(times_us, columns.size)
+        values[:, columns] = change.changed(asked, when, values[:, columns].ravel()).reshape(-1, columns.size)
+
+
 def passed_limits(stage: Stage, changes: Sequence[Change], *, margin: float = 5.0) -> Passed:
     """Which limits some changes surely pass, whatever the noise does.
 
@@ -206,30 +232,30 @@ def passed_limits(stage: Stage, changes: Sequence[Change], *, margin: float = 5.
     sensors = np.unique(np.concatenate([change.sensors for change in changes])) if changes else np.empty(0, np.int64)
     step_s = max(LATTICE_S, (stage.end_us - stage.start_us) / US_PER_SECOND / LATTICE)
     lattice = np.arange(stage.start_us, stage.end_us, round(step_s * US_PER_SECOND), dtype=np.int64)
-    limited = [row for row in sensors.tolist() if stage.world.city.limits.of(*_named(stage.world, row))]
-    if not limited or not lattice.size:
-        return Passed((), None, None)
-    rows = np.array(limited, np.int64)
-    values = quiet_means(stage.nature, rows, lattice)
-    for change in changes:
-        which = np.searchsorted(change.sensors, rows).clip(max=len(change.sensors) - 1)
-        for column in np.flatnonzero(change.sensors[which] == rows).tolist():
-            values[:, column] = change.changed(np.full(lattice.shape, which[column]), lattice, values[:, column])
-    safe = margin * stage.nature.noise(rows)
+    limits_of, intervals = stage.world.city.limits.of, stage.world.city.columns.interval_s
+    limited = [row for row in sensors.tolist() if limits_of(*_named(stage.world, row))]
     over: dict[str, None] = {}
     moments: list[int] = []
     worst: list[Severity] = []
-    for column, row in enumerate(limited):
-        sensor_id, quantity = _named(stage.world, row)
-        interval_s = float(stage.world.city.columns.interval_s[row])
-        for limit in stage.world.city.limits.of(sensor_id, quantity):
-            index = _first_passing(
-                limit, values[:, column], safe=float(safe[column]), step_s=step_s, interval_s=interval_s
-            )
-            if index is not None:
-                over[sensor_id] = None
-                moments.append(int(lattice[index]))
+    for start in range(0, len(limited) if lattice.size else 0, BLOCK):  # as many as fit into memory over the lattice
+        rows = np.array(limited[start : start + BLOCK], np.int64)
+        values = quiet_means(stage.nature, rows, lattice)
+        over_time(changes, rows, lattice, values)
+        safe = margin * stage.nature.noise(rows)
+        alike: dict[tuple[Limit, float], list[int]] = {}
+        for column, row in enumerate(rows.tolist()):
+            for limit in limits_of(*_named(stage.world, row)):
+                alike.setdefault((limit, float(intervals[row])), []).append(column)
+        passed: set[int] = set()
+        for (limit, interval_s), columns in alike.items():
+            beyond = _beyond(limit, values[:, columns], safe[columns])
+            first = first_passing(beyond, max(1, int(np.ceil((limit.hold_s + interval_s) / step_s))))
+            found = np.flatnonzero(first >= 0)
+            if found.size:
+                passed.update(columns[one] for one in found.tolist())
+                moments.append(int(lattice[first[found].min()]))
                 worst.append(limit.severity)
+        over |= dict.fromkeys(stage.world.city.columns.ids[int(rows[column])] for column in sorted(passed))
     return Passed(tuple(over), min(moments, default=None), min(worst, default=None))
 
 
@@ -238,16 +264,24 @@ def _named(world: World, row: int) -> tuple[str, str]:
     return columns.ids[row], columns.quantity.names[columns.quantity.code[row]]
 
 
-def _first_passing(limit: Limit, values: Floats, *, safe: float, step_s: float, interval_s: float) -> int | None:
-    """Index at which the limit has been passed for as long as it asks (and one interval), None if never."""
-    beyond = values - safe >= limit.threshold if limit.side is Side.HIGH else values + safe <= limit.threshold
-    need = max(1, int(np.ceil((limit.hold_s + interval_s) / step_s)))
-    run = 0
-    for index, is_beyond in enumerate(beyond.tolist()):
-        run = run + 1 if is_beyond else 0
-        if run > need:
-            return index
-    return None
+def _beyond(limit: Limit, values: Floats, safe: Floats) -> NDArray[np.bool_]:
+    high = limit.side is Side.HIGH
+    return values - safe >= limit.threshold if high else values + safe <= limit.threshold
+
+
+def first_passing(beyond: NDArray[np.bool_], need: int) -> Integers:
+    """Where each column has been true for more than ``need`` moments in a row for the first time, -1 where never.
+
+    beyond: shape (moments, columns).
+    """
+    count, columns = beyond.shape
+    never = np.full(columns, -1, np.int64)
+    if count <= need:
+        return never
+    before = np.zeros((count + 1, columns), np.int32)
+    np.cumsum(beyond, axis=0, out=before[1:])
+    whole = before[need + 1 :] - before[: -need - 1] == need + 1
+    return np.where(whole.any(axis=0), whole.argmax(axis=0) + need, never)
 
 
 def episode(
@@ -268,6 +302,7 @@ def episode(
     limits = passed_limits(stage, changes)
     called_us = from_us if limits.limit_us is None else limits.limit_us
     reached = [city.sensors[int(row)] for row in seen_by]
+    called = {grid: stage.on_duty(grid, called_us) for grid in {place.grid, *(sensor.grid for sensor in reached)}}
     department = city.department_for(category)
     return Episode(
         name=f"{kind} {place.device}",
@@ -282,8 +317,8 @@ def episode(
         over_limit=limits.over,
         limit_us=limits.limit_us,
         severity=limits.severity,
-        responsible=on_duty(city, place.grid, called_us),
-        responsible_at={sensor.id: on_duty(city, sensor.grid, called_us) for sensor in reached},
+        responsible=called[place.grid],
+        responsible_at={sensor.id: called[sensor.grid] for sensor in reached},
         department=None if department is None else department.id,
         details=dict(details),
     )

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sensors_sim.physics.ground import (
@@ -40,6 +40,7 @@ def test_the_early_and_the_late_formula_meet() -> None:
     assert around[1] == pytest.approx(around[0], abs=1e-5)
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(-1, 20), min_size=2, max_size=20))
 def test_consolidation_only_grows_and_never_passes_the_end(factors: list[float]) -> None:
     shares = consolidated(np.sort(np.array(factors)))
@@ -48,6 +49,7 @@ def test_consolidation_only_grows_and_never_passes_the_end(factors: list[float])
     assert consolidated(np.array(-0.5)) == 0
 
 
+@settings(deadline=None)
 @given(st.floats(0.1, 50), st.floats(0.2, 10), st.floats(1, 1e8))
 def test_twice_the_way_of_the_water_takes_four_times_as_long(cv: float, way: float, time_s: float) -> None:
     near = consolidation(np.array(time_s), cv_m2_year=cv, drainage_m=way)
@@ -60,6 +62,7 @@ def test_half_of_it_is_reached_after_the_time_that_engineers_compute() -> None:
     assert float(consolidation(np.array(half_s), cv_m2_year=5.0, drainage_m=1.0)) == pytest.approx(0.5, abs=0.002)
 
 
+@settings(deadline=None)
 @given(DEEP, WIDE)
 def test_the_trough_holds_its_volume(deep: float, wide: float) -> None:
     across = np.linspace(-10 * wide, 10 * wide, 4001)
@@ -68,12 +71,14 @@ def test_the_trough_holds_its_volume(deep: float, wide: float) -> None:
     assert volume == pytest.approx(trough_volume_m3_m(deepest_mm=deep, inflexion_m=wide), rel=1e-6)
 
 
+@settings(deadline=None)
 @given(st.floats(0.001, 0.1), st.floats(2, 15), WIDE)
 def test_a_tunnel_leaves_a_trough_of_what_it_lost(loss: float, diameter: float, wide: float) -> None:
     deep = deepest_mm(volume_loss=loss, diameter_m=diameter, inflexion_m=wide)
     assert trough_volume_m3_m(deepest_mm=deep, inflexion_m=wide) == pytest.approx(loss * np.pi * diameter**2 / 4)
 
 
+@settings(deadline=None)
 @given(DEEP, WIDE)
 def test_the_slope_is_that_of_the_trough_and_steepest_at_the_inflexion(deep: float, wide: float) -> None:
     across = np.linspace(0, 6 * wide, 2001)
@@ -84,6 +89,7 @@ def test_the_slope_is_that_of_the_trough_and_steepest_at_the_inflexion(deep: flo
     assert float(slope.max()) == pytest.approx(0.6065 * deep / wide, rel=0.001)
 
 
+@settings(deadline=None)
 @given(DEEP, WIDE)
 def test_the_ground_is_pulled_outside_the_inflexion_and_pressed_inside(deep: float, wide: float) -> None:
     across = np.array([0.0, 0.5, 1.0, 1.5, 2.0]) * wide
@@ -94,6 +100,7 @@ def test_the_ground_is_pulled_outside_the_inflexion_and_pressed_inside(deep: flo
     assert float(trough_curvature(across[2:3], deepest_mm=deep, inflexion_m=wide)[0]) == pytest.approx(0, abs=1e-12)
 
 
+@settings(deadline=None)
 @given(st.floats(60, 1e7), st.lists(st.floats(0, 2), min_size=2, max_size=20))
 def test_creep_gets_faster_until_it_is_stopped(failure_s: float, shares: list[float]) -> None:
     moved = accelerating(np.sort(np.array(shares)) * failure_s, failure_s=failure_s)

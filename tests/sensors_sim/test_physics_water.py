@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sensors_sim.physics.water import jet_m3_s, pond_m3, routed, runoff_m3_s, sag_depth_m
@@ -15,6 +15,7 @@ def test_an_hour_of_rain_sends_its_depth_times_the_area() -> None:
     assert float(flow.sum()) == pytest.approx(0.9 * 0.05 * 10_000)
 
 
+@settings(deadline=None)
 @given(FLOWS, st.floats(30, 3000))
 def test_what_goes_through_a_catchment_comes_out_later_but_all_of_it(inflow: np.ndarray, memory_s: float) -> None:
     tail = np.zeros(int(40 * memory_s / 30) + 40)
@@ -24,12 +25,14 @@ def test_what_goes_through_a_catchment_comes_out_later_but_all_of_it(inflow: np.
     assert np.all(out >= 0)
 
 
+@settings(deadline=None)
 @given(FLOWS)
 def test_without_pumps_the_pond_holds_everything_that_ran_in(inflow: np.ndarray) -> None:
     pond = pond_m3(inflow, np.zeros(inflow.shape), step_s=30, starts_m3=0, most_m3=1e9)
     assert pond == pytest.approx(np.cumsum(np.append(0, inflow[:-1])) * 30)
 
 
+@settings(deadline=None)
 @given(FLOWS, st.floats(0, 3), st.floats(0, 50))
 def test_a_pond_is_never_below_nothing_nor_above_its_rim(inflow: np.ndarray, pump: float, starts: float) -> None:
     pumped = np.full(inflow.shape, pump)

@@ -4,11 +4,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from sensors_sim.staging import quiet_means
+from config.vocabulary import Severity
+from sensors_sim.changes import Added
+from sensors_sim.staging import Stage, passed_limits, quiet_means
+from sensors_sim.world import world_of
+from tests.sensors_sim.cities import make_city
+from tests.sensors_sim.happenings.stages import Steady
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -28,6 +33,7 @@ class Counting:
         return np.zeros(len(sensors))
 
 
+@settings(deadline=None)
 @given(st.integers(1, 2000), st.integers(5, 2000), st.integers(0, 4))
 def test_means_between_are_straight_and_right_where_they_were_asked(count: int, step_s: int, sensors: int) -> None:
     rows = np.arange(sensors)
@@ -44,3 +50,39 @@ def test_a_short_event_asks_for_few_moments_of_the_day() -> None:
     nature = Counting()
     quiet_means(nature, np.arange(3), 5_000_000 * np.arange(2000))
     assert nature.asked < 60
+
+
+@dataclass
+class Flat:
+    """A tilt that rests at some height, and never scatters."""
+
+    height: float
+
+    def mean(self, sensors: Integers, time_us: int) -> Floats:
+        assert isinstance(time_us, int)
+        return np.full(len(sensors), self.height)
+
+    def noise(self, sensors: Integers) -> Floats:
+        return np.zeros(len(sensors))
+
+
+@settings(deadline=None)
+@given(st.floats(5, 1200), st.floats(10, 4000))
+def test_a_limit_is_promised_only_where_every_device_must_see_it_passed_for_as_long_as_it_asks(
+    interval_s: float, lasts_s: float
+) -> None:
+    city = make_city((("tilt", interval_s),), side=1)
+    weather = Steady()
+    stage = Stage(world_of(city), Flat(0.6), weather, np.random.default_rng(1), 0, 8000_000_000)
+    from_us, to_us = 2000_000_000, 2000_000_000 + round(lasts_s * 1e6)
+    lean = Added(np.array([0]), np.array([4.0]), np.zeros(1), from_us, to_us, np.ones_like)
+    passed = passed_limits(stage, (lean,))
+    worst = np.arange(from_us - 1, to_us, interval_s * 1e6)[1:]  # a device that had just measured when it began
+    seen_s = (worst[-1] - worst[0]) / 1e6 if len(worst) else -1.0
+    if passed.over:
+        assert seen_s >= 120
+    if lasts_s > 1.1 * (120 + 2 * interval_s) + 20:
+        assert passed.over == ("G00-0-tilt",)
+        assert passed.severity is Severity.LARGER
+        assert passed.limit_us is not None
+        assert from_us + 120e6 <= passed.limit_us <= to_us

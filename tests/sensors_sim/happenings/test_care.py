@@ -109,6 +109,7 @@ def test_somebody_comes_in_at_night_and_the_camera_sees_it_frame_after_frame(see
     assert same(staged, intrusion(again, Wish("intrusion")), again)
 
 
+@settings(deadline=None)
 @given(st.floats(200, 5000))
 def test_who_is_inside_is_in_the_picture_at_first_at_last_and_now_and_then(lasts_s: float) -> None:
     seen = in_view(np.array([-1.0, 0.0, 59.0, 100.0, lasts_s - 1]), lasts_s=lasts_s)

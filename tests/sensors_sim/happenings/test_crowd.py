@@ -16,6 +16,7 @@ SEEDS = st.integers(0, 1000)
 SQUARE = (*STREET, *GROUND)
 
 
+@settings(deadline=None)
 @given(st.floats(60, 1e6), st.floats(0.05, 0.5), st.floats(0.05, 0.5))
 def test_people_come_and_go_smoothly(lasts_s: float, rise: float, fall: float) -> None:
     times = np.linspace(-0.1, 1.1, 200) * lasts_s
