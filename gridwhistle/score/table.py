@@ -14,7 +14,8 @@ from gridwhistle.score.judge import Found, Outcome, Score, Tally
 from gridwhistle.score.kinds import SHOWS_AFTER
 from gridwhistle.score.load import SENSIBLE_EVENTS, Flood, Load, Spread
 from gridwhistle.score.report import Report
-from gridwhistle.score.words import fault_name, percent, rate, span
+from gridwhistle.score.words import percent, rate, span
+from sensors_sim.fault_names import fault_name
 
 MOST_ROWS = 40
 """Rows of one table; what is wrong comes first."""

@@ -6,7 +6,6 @@ from zoneinfo import ZoneInfo
 from config.clock import to_datetime
 from config.texts import number, text
 from config.vocabulary import Language, LocalText
-from detectors.model import Condition
 
 _SPANS = (("days", 86_400), ("hours", 3600), ("minutes", 60), ("seconds", 1))
 DASH = "–"
@@ -42,11 +41,6 @@ class Words:
     def clock(self, time_us: int) -> str:
         """Local time of the day with seconds."""
         return to_datetime(time_us).astimezone(self.zone).strftime("%H:%M:%S")
-
-
-def fault_name(kind: str, language: Language) -> str:
-    """What a kind of fault is called: as its condition where there is one of the same name."""
-    return text(f"condition.{kind}" if kind in set(Condition) else f"score.fault.{kind}", language)
 
 
 def span(seconds: float | None, language: Language) -> str:

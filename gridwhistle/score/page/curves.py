@@ -30,8 +30,9 @@ from gridwhistle.score.page.svg import (
     words,
 )
 from gridwhistle.score.report import Report
-from gridwhistle.score.words import Words, fault_name
+from gridwhistle.score.words import Words
 from ingest.model import Series
+from sensors_sim.fault_names import fault_name
 from sensors_sim.truth import Episode, Fault, FaultKind
 
 WIDTH, HEIGHT = 568.0, 214.0

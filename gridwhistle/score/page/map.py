@@ -31,7 +31,8 @@ from gridwhistle.score.page.svg import (
     words,
 )
 from gridwhistle.score.report import Report
-from gridwhistle.score.words import Words, fault_name
+from gridwhistle.score.words import Words
+from sensors_sim.fault_names import fault_name
 from sensors_sim.physics.field import METRES_PER_DEGREE
 from sensors_sim.truth import Episode
 from sensors_sim.world import World

@@ -11,7 +11,8 @@ from gridwhistle.score.load import FLOOD_SHARE, SENSIBLE_EVENTS, Flood, Spread
 from gridwhistle.score.page.svg import INK, SOFT, Scale, picture, tag, title, words
 from gridwhistle.score.page.timeline import clipped, place_of
 from gridwhistle.score.report import Report
-from gridwhistle.score.words import DASH, Words, fault_name, percent, rate
+from gridwhistle.score.words import DASH, Words, percent, rate
+from sensors_sim.fault_names import fault_name
 
 MOST_ROWS = 300
 MOST_BARS = 30
