@@ -25,6 +25,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from math import isfinite, nan
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -73,6 +74,7 @@ def _table() -> tuple[int, ...]:
 
 
 _TABLE: Final = _table()
+_HIGH: Final = bytes(row >> 8 for row in _TABLE)
 
 
 def crc16(data: bytes) -> int:
@@ -81,10 +83,12 @@ def crc16(data: bytes) -> int:
     >>> f"{crc16(b'QN=20240601085857223;ST=32;CN=1011;PW=123456;MN=010000A8900016F000169DC0;Flag=9;CP=&&&&'):04X}"
     '2200'
     """
-    register = 0xFFFF
-    for byte in data:
-        register = _TABLE[register >> 8 ^ byte]
-    return register
+    if not data:
+        return 0xFFFF
+    high = 0xFF  # of the low byte nothing is left after eight shifts but what the table says
+    for byte in data[:-1]:
+        high = _HIGH[high ^ byte]
+    return _TABLE[high ^ data[-1]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +196,11 @@ def _seen(piece: bytes) -> str:
     return piece[:SHOWN].decode("ascii", "backslashreplace")
 
 
+@lru_cache(maxsize=4096)
+def _field(code: bytes, kind: bytes) -> str:
+    return f"{_seen(code)}-{_seen(kind)}"
+
+
 def _segments(payload: bytes) -> Iterator[bytes | _Bad]:
     """The data segments of all frames in a payload, and in the place of a broken one what is wrong with it."""
     rest = payload.strip(b"\r\n\t \x00")
@@ -295,7 +304,7 @@ def _take(gathered: Gathered, frame: Frame, zone: ZoneInfo, at_us: int) -> None:
     for block in _blocks([item for item in items if len(item) == 2]):
         marks, values, event_us = _sorted(block, frame, zone, at_us)
         for code, kind, text in values:
-            named = f"{period}{_seen(code)}-{_seen(kind)}"
+            named = period + _field(code, kind)
             _take_value(gathered, frame, named, event_us, text, mark=marks.get(code, b"N"))
 
 

@@ -49,44 +49,43 @@ def fields(data: bytes) -> Iterator[Field]:
     at, end = 0, len(data)
     while at < end:
         key = data[at]
-        if key < 0x80:
-            at += 1
-        else:
-            key, at = _varint(data, at)
+        key, at = (key, at + 1) if key < 0x80 else _varint(data, at)
         number, wire = key >> 3, key & 7
         if not 0 < number <= LARGEST_NUMBER:
             raise WireError(f"field number {number} at byte {at}", f"field numbers from 1 to {LARGEST_NUMBER}")
-        if wire == Wire.VARINT:
-            value, at = _varint(data, at)
-            yield number, wire, value
-            continue
-        if wire == Wire.BYTES:
-            length, at = _varint(data, at)
-        elif wire == Wire.FIXED32:
-            length = 4
-        elif wire == Wire.FIXED64:
-            length = 8
+        if wire == 0 or wire == 2:  # noqa: PLR1714  # a set costs more, and so does an IntEnum
+            # Most integers and lengths are of one byte: asking first saves the call.
+            value = data[at] if at < end else 0x80
+            value, at = (value, at + 1) if value < 0x80 else _varint(data, at)
+            if wire == 0:
+                yield number, wire, value
+                continue
+        elif wire == 5:
+            value = 4
+        elif wire == 1:
+            value = 8
         else:
             raise WireError(f"wire type {wire} of field {number}", "wire type 0, 1, 2 or 5")
-        if length > end - at:
-            raise WireError(f"{end - at} bytes left of field {number}", f"{length} bytes of it")
-        at += length
-        yield number, wire, data[at - length : at]
+        if value > end - at:
+            raise WireError(f"{end - at} bytes left of field {number}", f"{value} bytes of it")
+        at += value
+        yield number, wire, data[at - value : at]
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
     """An integer of up to 64 bits and the place behind it."""
-    value, shift = 0, 0
-    for place in range(at, min(at + 10, len(data))):
-        byte = data[place]
-        value |= (byte & 0x7F) << shift
+    value, shift, place = 0, 0, at
+    for byte in data[at : at + 10]:
+        place += 1
         if byte < 0x80:
+            value |= byte << shift
             if value > _BITS_64:
                 break
-            return value, place + 1
+            return value, place
+        value |= (byte & 0x7F) << shift
         shift += 7
-    if len(data) - at < 10 and (at == len(data) or data[-1] >= 0x80):
-        raise WireError(f"an integer that breaks off at byte {len(data)}", "its last byte")
+    if place == len(data) and place - at < 10:
+        raise WireError(f"an integer that breaks off at byte {place}", "its last byte")
     raise WireError(f"an integer of more than 64 bits at byte {at}", "at most 64 bits")
 
 

@@ -5,7 +5,7 @@ Only what a reading needs is read; data sets, templates, bytes and metadata are 
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 from ingest.formats import protobuf
 from ingest.formats.protobuf import Wire, WireError
@@ -25,7 +25,17 @@ KINDS: Final = {
     18: "template_value",
     19: "extension_value",
 }
-_WIRES: Final = {INT: 0, LONG: 0, FLOAT: 5, DOUBLE: 1, BOOLEAN: 0} | dict.fromkeys(range(15, 20), 2)
+_WIRES: Final = {
+    1: 2,
+    **dict.fromkeys(range(2, 8), 0),
+    9: 2,
+    INT: 0,
+    LONG: 0,
+    FLOAT: 5,
+    DOUBLE: 1,
+    BOOLEAN: 0,
+} | dict.fromkeys(range(15, 20), 2)
+"""The wire type of each field of a metric that is read."""
 
 BITS: Final = {1: 8, 2: 16, 3: 32, 4: 64, 5: 8, 6: 16, 7: 32, 8: 64}
 """Width of the whole-number datatypes, Int8 to UInt64."""
@@ -43,8 +53,6 @@ DATATYPE_INT32: Final = 3
 
 LONGEST_NAME: Final = 1024
 """Bytes of the longest name that is read: names are remembered."""
-
-_METRIC_WIRES: Final = {2: 0, 3: 0, 4: 0, 5: 0, 6: 0, 7: 0}
 
 
 @dataclass(slots=True)
@@ -94,35 +102,27 @@ def read_payload(data: bytes) -> Payload:
 
 def read_metric(data: bytes) -> Metric:
     """The metric of some bytes. Raises WireError."""
-    metric = Metric()
+    said: dict[int, int] = {}
+    name: str | None = None
+    quality: int | None = None
+    kind, raw = 0, cast("int | bytes", 0)
     for number, wire, value in protobuf.fields(data):
+        wanted = _WIRES.get(number)
+        if wanted is None:
+            continue
+        if wire != wanted:
+            what = KINDS.get(number, f"metric field {number}")
+            raise WireError(f"{what} of wire type {wire}", f"wire type {wanted}")
         if number >= INT:
-            if number in _WIRES:
-                if wire != _WIRES[number]:
-                    raise WireError(f"{KINDS[number]} of wire type {wire}", f"wire type {_WIRES[number]}")
-                metric.kind, metric.raw = number, value
+            kind, raw = number, value
+        elif isinstance(value, int):
+            said[number] = value
         elif number == 1:
-            metric.name = _text(value, wire, "a metric's name")
-        elif number == 9:
-            metric.quality = _quality(_bytes(value, wire, "properties"))
-        elif number in _METRIC_WIRES:
-            _set(metric, number, _int(value, wire, f"metric field {number}"))
-    return metric
-
-
-def _set(metric: Metric, number: int, value: int) -> None:
-    if number == 2:
-        metric.alias = value
-    elif number == 3:
-        metric.timestamp = value
-    elif number == 4:
-        metric.datatype = value
-    elif number == 5:
-        metric.historical = bool(value)
-    elif number == 6:
-        metric.transient = bool(value)
-    else:
-        metric.null = bool(value)
+            name = _text(value, wire, "a metric's name")
+        else:
+            quality = _quality(value)
+    flags = bool(said.get(5)), bool(said.get(6)), bool(said.get(7))
+    return Metric(name, said.get(2), said.get(3), said.get(4), *flags, quality, kind, raw)
 
 
 def _quality(properties: bytes) -> int | None:
