@@ -1,7 +1,8 @@
 """The boxes that hang in a made-up city: what each measures, how often, where it hangs, whose it is.
 
 Intervals: gas and smoke 1 to 60 s, micro air stations 10 min, tilt and settlement minutes to hours, counts of cameras
-1 to 10 s (docs/architecture.md names the field's customs). A vibration reading is one burst's effective value.
+1 to 10 s (docs/architecture.md names the field's customs). Vibration is measured in bursts of a
+second or two, some times an hour (``sensors_sim.physics.burst``).
 """
 
 from collections.abc import Mapping
@@ -123,10 +124,10 @@ BOXES: tuple[Box, ...] = (
     Box("settle", 10, Where.BUILDING, "housing-bureau", (1800, 3600), (Series("settlement"), Series("crack", 0.2)),
         {OLD: (("老楼基础", "Foundation of the old house"),), H: (("居民楼基础", "Foundation of the block of flats"),)},
         {OLD: 10, H: 1}, calibrated=True),
-    Box("bridge", 8, Where.BRIDGE, "transport-bureau", (10, 60), (Series("vibration"), Series("tilt", 0.6, 300),
+    Box("bridge", 8, Where.BRIDGE, "transport-bureau", (1800, 3600), (Series("vibration"), Series("tilt", 0.6, 300),
         Series("settlement", 0.6, 600), Series("crack", 0.3, 600), Series("temperature", 0.3, 300)),
         {None: (("桥墩", "Bridge pier"), ("桥面", "Bridge deck"))}, calibrated=True),
-    Box("shake", 8, Where.BUILDING, "housing-bureau", (10, 60), (Series("vibration"),),
+    Box("shake", 8, Where.BUILDING, "housing-bureau", (1800, 3600), (Series("vibration"),),
         {OLD: (("老楼楼板", "Floor of the old house"),), STATION: (("站厅", "Station hall"),)}, {OLD: 3, STATION: 40},
         calibrated=True),
     # cameras
