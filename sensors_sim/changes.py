@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from config.clock import US_PER_SECOND
-from sensors_sim.staging import LATTICE, LATTICE_S, Change, Stage, quiet_means
+from sensors_sim.staging import BLOCK, LATTICE, LATTICE_S, Change, Stage, over_time, quiet_means
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -259,26 +259,19 @@ def clear(stage: Stage, changes: Sequence[Made], *, sigmas: float = SIGMAS) -> t
     return tuple(kept), found
 
 
-def _blocks(changes: Sequence[Change], size: int = 2_000) -> list[Integers]:
+def _blocks(changes: Sequence[Change]) -> list[Integers]:
     """The rows that changes touch, ascending, in blocks that fit into memory over a whole lattice."""
     if not changes:
         return []
     rows = np.unique(np.concatenate([change.sensors for change in changes]))
-    return [rows[start : start + size] for start in range(0, len(rows), size)]
+    return [rows[start : start + BLOCK] for start in range(0, len(rows), BLOCK)]
 
 
 def _differences(stage: Stage, changes: Sequence[Change], sensors: Integers, times_us: Integers) -> Floats:
     """What changes make of the quiet day's means, less these, shape (times, sensors)."""
     quiet = quiet_means(stage.nature, sensors, times_us)
     values = quiet.copy()
-    for change in changes:
-        which = np.searchsorted(change.sensors, sensors).clip(max=len(change.sensors) - 1)
-        columns = np.flatnonzero(change.sensors[which] == sensors)
-        if not columns.size:
-            continue
-        asked = np.broadcast_to(which[columns], (len(times_us), columns.size)).ravel()
-        when = np.repeat(times_us, columns.size)
-        values[:, columns] = change.changed(asked, when, values[:, columns].ravel()).reshape(-1, columns.size)
+    over_time(changes, sensors, times_us, values)
     difference: Floats = values - quiet
     return difference
 

@@ -249,7 +249,7 @@ def passed_limits(stage: Stage, changes: Sequence[Change], *, margin: float = 5.
         passed: set[int] = set()
         for (limit, interval_s), columns in alike.items():
             beyond = _beyond(limit, values[:, columns], safe[columns])
-            first = first_passing(beyond, max(1, int(np.ceil((limit.hold_s + interval_s) / step_s))))
+            first = first_passing(beyond, max(1, int(np.ceil(_surely_told_s(limit, interval_s) / step_s))))
             found = np.flatnonzero(first >= 0)
             if found.size:
                 passed.update(columns[one] for one in found.tolist())
@@ -262,6 +262,14 @@ def passed_limits(stage: Stage, changes: Sequence[Change], *, margin: float = 5.
 def _named(world: World, row: int) -> tuple[str, str]:
     columns = world.city.columns
     return columns.ids[row], columns.quantity.names[columns.quantity.code[row]]
+
+
+def _surely_told_s(limit: Limit, interval_s: float) -> float:
+    """For how long a limit must be passed before any device has told it for as long as it asks.
+
+    The first reading comes up to an interval late, the one that ends the hold so many intervals after it.
+    """
+    return LATE * interval_s * (1 + float(np.ceil(limit.hold_s / interval_s)))
 
 
 def _beyond(limit: Limit, values: Floats, safe: Floats) -> NDArray[np.bool_]:

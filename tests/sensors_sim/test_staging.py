@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from config.vocabulary import Severity
 from sensors_sim.changes import Added
-from sensors_sim.staging import Stage, passed_limits, quiet_means
+from sensors_sim.staging import BLOCK, Stage, first_passing, passed_limits, quiet_means
 from sensors_sim.world import world_of
 from tests.sensors_sim.cities import make_city
 from tests.sensors_sim.happenings.stages import Steady
@@ -86,3 +86,32 @@ def test_a_limit_is_promised_only_where_every_device_must_see_it_passed_for_as_l
         assert passed.severity is Severity.LARGER
         assert passed.limit_us is not None
         assert from_us + 120e6 <= passed.limit_us <= to_us
+
+
+@settings(deadline=None)
+@given(seed=st.integers(0, 1 << 30), count=st.integers(1, 60), need=st.integers(1, 20), share=st.floats(0.3, 1))
+def test_the_first_run_that_is_long_enough_is_found_in_every_column(
+    seed: int, count: int, need: int, share: float
+) -> None:
+    beyond = np.random.default_rng(seed).random((count, 3)) < share
+    expected = [-1, -1, -1]
+    for column in range(3):
+        run = 0
+        for index in range(count):
+            run = run + 1 if beyond[index, column] else 0
+            if run > need:
+                expected[column] = index
+                break
+    assert first_passing(beyond, need).tolist() == expected
+
+
+def test_many_sensors_are_judged_block_by_block_as_each_is_alone() -> None:
+    city = make_city((("tilt", 60),), side=10, per_grid=21)
+    count = len(city.sensors)
+    assert count > BLOCK
+    stage = Stage(world_of(city), Flat(0.6), Steady(), np.random.default_rng(1), 0, 3600_000_000)
+    gain = np.where(np.arange(count) % 7 == 0, 12.0, np.where(np.arange(count) % 3 == 0, 4.0, 1.0))
+    leaning = Added(np.arange(count), gain, np.zeros(count), 600_000_000, 3600_000_000, np.ones_like)
+    passed = passed_limits(stage, (leaning,))
+    assert passed.over == tuple(city.columns.ids[row] for row in np.flatnonzero(gain > 1).tolist())
+    assert passed.severity is Severity.MAJOR
