@@ -36,7 +36,7 @@ class Address:
     host: str
     port: int
     username: str | None
-    password: str | None
+    password: str | None = field(repr=False)
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"
@@ -246,14 +246,15 @@ class Links:
             except OSError as error:
                 raise RetryableError(f"no broker answers at {link.address}: {error}") from error
         deadline = self._clock.monotonic() + patience_s
-        while any(link.greeting is None and not link.hung_up for link in self._all):
+        while any(link.greeting is None for link in self._all) and not any(map(_says_no, self._all)):
             left = deadline - self._clock.monotonic()
             if left <= 0:
                 raise RetryableError(f"the broker at {self._all[0].address} does not answer within {patience_s:g} s")
             self._poll(min(0.1, left))
         for link in self._all:
-            if _is_old(link.greeting):
+            if link.hung_up or (link.greeting is not None and _is_old(link.greeting)):
                 return False
+        for link in self._all:
             _refuse(link)
         return True
 
@@ -333,9 +334,13 @@ class Links:
         self._selector.close()
 
 
-def _is_old(greeting: packets.Welcome | None) -> bool:
+def _says_no(link: Link) -> bool:
+    return link.hung_up or (link.greeting is not None and link.greeting.code != 0)
+
+
+def _is_old(greeting: packets.Welcome) -> bool:
     """Whether this is how a broker answers that knows no MQTT 5; some hang up without a word."""
-    return greeting is None or greeting.old or greeting.code in {0x81, 0x82, packets.OLD_PROTOCOL}
+    return greeting.old or greeting.code in {0x81, 0x82, packets.OLD_PROTOCOL}
 
 
 def _refuse(link: Link) -> None:

@@ -1,11 +1,14 @@
 """Everything that is simulated arrives at a real broker, once and in order."""
 
 import asyncio
+import base64
+import hashlib
 import json
 import signal
 import sys
 import threading
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -13,11 +16,13 @@ import pytest
 from config.clock import SystemClock
 from config.errors import PermanentError, RetryableError
 from sensors_sim.generate import readings
-from sensors_sim.publish import Broker, Progress, Publisher, Stopped, run_simulation
+from sensors_sim.logins import Login, logins_from_template
+from sensors_sim.publish import Broker, Pace, Progress, Publisher, Run, Stopped, play, run_simulation
 from sensors_sim.truth import Truth
-from sensors_sim.wire import Message
+from sensors_sim.wire import Message, timed_messages
 from tests.sensors_sim.cities import LIVELY, make_city
 from tests.sensors_sim.listener import listening
+from tests.sensors_sim.moments import instants
 from tests.support.servers import Server, free_port, mosquitto
 
 START_US = 1_780_000_000_000_000
@@ -132,7 +137,7 @@ async def test_a_cancelled_run_ends_at_once_and_leaves_no_thread(tmp_path: Path)
     with mosquitto(tmp_path) as broker:
         begun = asyncio.Event()
         truths: list[Truth] = []
-        before = threading.active_count()
+        before = set(threading.enumerate())
         work = asyncio.create_task(
             run_simulation(
                 SMALL,
@@ -149,7 +154,8 @@ async def test_a_cancelled_run_ends_at_once_and_leaves_no_thread(tmp_path: Path)
         with pytest.raises(asyncio.CancelledError):
             await work
         assert [truth.end_us for truth in truths] == [START_US + 3600 * 1_000_000]
-        assert threading.active_count() <= before + 1  # the event loop keeps one idle thread of its pool
+        ours = [thread for thread in set(threading.enumerate()) - before if not thread.name.startswith("asyncio_")]
+        assert ours == []  # the event loop keeps the idle threads of its pool
 
 
 @pytest.mark.broker
@@ -240,5 +246,129 @@ async def test_a_broker_that_knows_only_mqtt_3_gets_everything_too(tmp_path: Pat
             result = await run_simulation(SMALL, 3, 1, speed=None, start_us=START_US, port=port, pack=10)
             await asyncio.to_thread(listener.wait_for_readings, result.readings_sent)
         assert Counter(listener.readings()) == expected(3, 1)
+    finally:
+        server.stop()
+
+
+@pytest.mark.broker
+async def test_a_retained_reading_is_there_for_whoever_comes_later(tmp_path: Path) -> None:
+    with mosquitto(tmp_path) as broker:
+        with Publisher(Broker(port=broker.port)) as publisher:
+            for value in (1.0, 2.0):
+                payload = json.dumps({"id": "a", "t": 1, "v": value}).encode()
+                publisher.publish(Message("gridwhistle/readings/kept", payload, 1, retain=True))
+                publisher.publish(Message("gridwhistle/readings/gone", payload, 1))
+            publisher.drain()
+        with listening(broker.port) as listener:
+            await asyncio.to_thread(listener.wait_for_readings, 1)
+    assert [(topic, content["v"]) for topic, content in listener.heard] == [("gridwhistle/readings/kept", 2.0)]
+
+
+@pytest.mark.broker
+def test_a_broker_that_keeps_nothing_is_told_apart_from_one_that_does(tmp_path: Path) -> None:
+    message = Message("gridwhistle/readings/a", b"{}", 1, retain=True)
+    with (
+        mosquitto(tmp_path, extra="retain_available false") as broker,
+        Publisher(Broker(port=broker.port)) as publisher,
+        pytest.raises(PermanentError, match="keeps no messages"),
+    ):
+        publisher.publish(message)
+
+
+@pytest.mark.broker
+def test_a_message_that_the_broker_would_not_take_is_not_sent(tmp_path: Path) -> None:
+    with (
+        mosquitto(tmp_path, extra="max_packet_size 300") as broker,
+        Publisher(Broker(port=broker.port)) as publisher,
+    ):
+        publisher.publish(Message("gridwhistle/readings/a", b"x" * 200, 1))
+        with pytest.raises(PermanentError, match=r"has 330 bytes, the broker at 127\.0\.0\.1:\d+ takes 300 at most"):
+            publisher.publish(Message("gridwhistle/readings/a", b"x" * 300, 1))
+        publisher.drain()
+
+
+@pytest.mark.broker
+async def test_without_acknowledgements_everything_arrives_at_a_broker_that_stands(tmp_path: Path) -> None:
+    with mosquitto(tmp_path) as broker, listening(broker.port) as listener:
+        run = Run(SMALL, instants(200), START_US, START_US + 200_000_000)
+        sent = await play(run, Broker(port=broker.port), Pace(None, 3, True, SystemClock(), qos=0), None)
+        await asyncio.to_thread(listener.wait_for_readings, sent)
+    assert sent == len(listener.readings()) == 1800
+
+
+async def test_another_quality_of_service_is_refused() -> None:
+    with pytest.raises(ValueError, match="qos is 2, expected 0 or 1"):
+        Publisher(Broker(), qos=2)
+
+
+def _password_file(path: Path, logins: Mapping[str, Login]) -> Path:
+    """As Mosquitto keeps passwords: PBKDF2 of SHA-512."""
+    lines = []
+    for login in logins.values():
+        digest = hashlib.pbkdf2_hmac("sha512", (login.password or "").encode(), b"twelve bytes", 101)
+        salted = base64.b64encode(b"twelve bytes").decode(), base64.b64encode(digest).decode()
+        lines.append(f"{login.username}:$7$101${salted[0]}${salted[1]}\n")
+    path.write_text("".join(lines))
+    return path
+
+
+@pytest.mark.broker
+async def test_every_box_speaks_for_itself_and_the_clock_stands_between_the_instants(tmp_path: Path) -> None:
+    logins = logins_from_template(SMALL.columns.device.names, "{device}", "secret of {device}")
+    passwords = _password_file(tmp_path / "passwords", {**logins, "": Login("clock", "tick")})
+    rules = tmp_path / "rules"  # a box may write on its own topic only
+    rules.write_text(
+        "topic read gridwhistle/#\n\nuser clock\ntopic write gridwhistle/clock\n\n"
+        "pattern write gridwhistle/readings/%u\n"
+    )
+    extra = f"password_file {passwords}\nacl_file {rules}"
+    with mosquitto(tmp_path / "broker", extra=extra) as broker, listening(broker.port) as listener:
+        run = Run(SMALL, instants(20), START_US, START_US + 20_000_000)
+        pace = Pace(None, 5, True, SystemClock(), logins=logins)
+        sent = await play(run, Broker("127.0.0.1", broker.port, "clock", "tick"), pace, None)
+        await asyncio.to_thread(listener.wait_for_readings, sent)
+        assert sent == 180
+        wrong = {**logins, "G00-0": Login("G00-0", "guessed")}
+        with pytest.raises(PermanentError, match=r"refuses the connection: (Not authorized|Bad user name)"):
+            Publisher(Broker("127.0.0.1", broker.port, "clock", "tick"), logins=wrong).__enter__()
+    second = START_US / 1e6
+    for topic, content in listener.heard:
+        if topic == "gridwhistle/clock":
+            second += 1
+        else:
+            assert all(second - 1 <= entry["t"] < second for entry in content)
+    assert second == START_US / 1e6 + 20
+
+
+@pytest.mark.broker
+async def test_boxes_of_their_own_come_back_after_a_restart_and_nothing_is_lost(tmp_path: Path) -> None:
+    logins = logins_from_template(SMALL.columns.device.names, "{device}")
+    storage = "autosave_interval 1\nautosave_on_changes true"
+    with mosquitto(tmp_path, extra=storage) as broker, listening(broker.port) as listener:
+        with Publisher(Broker(port=broker.port), logins=logins) as publisher:
+            messages = list(timed_messages(SMALL, instants(40), pack=5, clock_topic=False, boxes=True))
+            for number, timed in enumerate(messages):
+                if number == len(messages) // 2:
+                    broker.stop()
+                if number == len(messages) // 2 + 5:  # what was sent into nothing is kept
+                    broker.start()
+                publisher.publish(timed.message)
+            publisher.drain()
+        await asyncio.to_thread(listener.wait_for_readings, 360)
+    expected = {
+        (SMALL.columns.ids[row], time_us / 1e6, value)
+        for one in instants(40)
+        for row, time_us, value in zip(one.sensors.tolist(), one.times_us.tolist(), one.values.tolist(), strict=True)
+    }
+    assert set(listener.readings()) == expected
+
+
+async def test_a_broker_of_mqtt_3_cannot_serve_boxes_of_their_own(tmp_path: Path) -> None:
+    port = free_port()
+    server = Server([sys.executable, "-c", AMQTT, str(port)], port, tmp_path)
+    server.start()
+    try:
+        with pytest.raises(PermanentError, match="speaks no MQTT 5"):
+            Publisher(Broker(port=port), logins={"a": Login("a", None)}).__enter__()
     finally:
         server.stop()
