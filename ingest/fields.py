@@ -88,6 +88,8 @@ class FieldTable:
                     field = decoded.ids[place][len(device) + 1 :]
                     strange.setdefault((int(decoded.message[place]), device), []).append(field)
             decoded, row, codes = _taken(decoded, wanted), row[wanted], codes[wanted]
+        if (row == MISSING).any():
+            decoded = replace(decoded, ids=[self._said(one) for one in decoded.ids])
         strangers = [Stranger(message, device, fields) for (message, device), fields in strange.items()]
         return Resolved(
             replace(self._measured(decoded, codes), unread=unread), np.maximum(row, -1), passed_over, strangers
@@ -122,6 +124,12 @@ class FieldTable:
             if row is not None:
                 return row, (rule.factor, rule.offset), rule.unit
         return self._index.get(field_id, UNWANTED), (1.0, 0.0), None
+
+    def _said(self, field_id: str) -> str:
+        """A field's id, or what the table calls it where it names a sensor that there is not."""
+        rule = self._rules.named.get(field_id)
+        missing = rule is not None and rule.sensor not in self._index
+        return f"{rule.sensor} ({field_id} in fields.csv)" if rule is not None and missing else field_id
 
     def _is_listed(self, device: str) -> bool:
         listed = self._listed.get(device)

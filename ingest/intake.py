@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from config.city import City
 from config.clock import isoformat
-from config.settings import IngestSettings, Subscription
+from config.settings import IngestSettings, PayloadFormat, Subscription
 from ingest.admit import Outages, repeats_within
 from ingest.formats import FORMATS
 from ingest.formats.columns import Decoded, Request, shown
@@ -42,6 +42,19 @@ MOST_REQUESTS = 1000
 _QUALITY_NAMES = {quality: quality.name.lower() for quality in Quality if quality is not Quality.GOOD}
 
 
+class Reading(NamedTuple):
+    """How messages are read. zone: of times that are written without one."""
+
+    format: PayloadFormat
+    zone: ZoneInfo | None
+
+    @staticmethod
+    def of(subscription: Subscription) -> "Reading":
+        """How those of a subscription are."""
+        zone = ZoneInfo(subscription.timezone) if subscription.timezone else None
+        return Reading(subscription.format, zone)
+
+
 class Intake:
     """Admits messages. Owns what must be remembered of recent readings; not for several threads at once.
 
@@ -64,7 +77,7 @@ class Intake:
         self._ids = city.columns.ids
         self._decoders = {one: FORMATS[one]() for one in dict.fromkeys(one.format for one in subscriptions)}
         self._requests: list[Request] = []
-        self._zones = {one: ZoneInfo(one.timezone) if one.timezone else None for one in subscriptions}
+        self._readings = {one: Reading.of(one) for one in subscriptions}
         self._topics = TopicTable(subscriptions)
         self._recent = Recent(len(city.sensors))
         self._redelivered = Redelivered()
@@ -172,29 +185,32 @@ class Intake:
         call = Call(messages, received_us, now_us)
         self._heard_us = max(self._heard_us or 0, now_us)
         self._offsets.turn(now_us)
-        rows = _joined([self._sifted(call, one, numbers) for one, numbers in self._by_subscription(call)])
+        rows = _joined([self._sifted(call, one, numbers) for one, numbers in self._by_format(call)])
         admission = self._once(call, rows)
         self._count(call, admission)
         return admission
 
-    def _by_subscription(self, call: Call) -> list[tuple[Subscription, list[int] | None]]:
-        """Positions of the messages by the subscription they came for; None where it is all of them."""
+    def _by_format(self, call: Call) -> list[tuple[Reading, list[int] | None]]:
+        """Positions of the messages by how they are read; None where it is all of them.
+
+        Not by subscription: a device's birth may come for one and its data for another, and must stay in order.
+        """
         topics = call.messages.topics
         common = self._topics.common(topics) if topics else None
         if common is not None:
-            return [(common, None)]
-        groups: dict[Subscription, list[int]] = {}
+            return [(self._readings[common], None)]
+        groups: dict[Reading, list[int]] = {}
         for number, topic in enumerate(topics):
             found = self._topics[topic]
             if found is None:
                 expected = "a topic that a subscription declares a format for"
                 call.refuse(number, RefusalReason.NO_FORMAT, shown(topic), expected)
             else:
-                groups.setdefault(found, []).append(number)
+                groups.setdefault(self._readings[found], []).append(number)
         return list(groups.items())
 
-    def _sifted(self, call: Call, subscription: Subscription, numbers: list[int] | None) -> Rows:
-        decode, zone = self._decoders[subscription.format], self._zones[subscription]
+    def _sifted(self, call: Call, reading: Reading, numbers: list[int] | None) -> Rows:
+        decode, zone = self._decoders[reading.format], reading.zone
         payloads, topics, received_us = call.messages.payloads, call.messages.topics, call.received_us
         positions = None
         if numbers is None:

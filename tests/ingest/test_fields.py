@@ -10,10 +10,10 @@ import pytest
 from config.fields import FieldRule, FieldRules
 from config.settings import IngestSettings, PayloadFormat, Subscription
 from ingest.fields import FieldTable
-from ingest.formats.columns import Request
+from ingest.formats.columns import Decoded, Request
 from ingest.formats.gathered import Gathered, flat
 from ingest.intake import Intake
-from ingest.model import Admission, Bools, Message, Messages, RefusalReason
+from ingest.model import Admission, Bools, Int64s, Message, Messages, RefusalReason
 from tests.ingest.builders import NOW_US, city, sensor
 
 TOPIC = "gridwhistle/devices/kitchen"
@@ -130,6 +130,7 @@ def test_a_line_that_names_an_unknown_sensor_is_refused_and_not_passed_over() ->
     into = devices_intake(FieldRule("24e1", "temperature", "no-such"), FieldRule("24e1", "text", "nor-this"))
     admission = admitted(into, told("24e1", {"temperature": 20.5, "text": "x"}))
     assert sorted(reasons(admission)) == [RefusalReason.NOT_A_NUMBER, RefusalReason.UNKNOWN_SENSOR]
+    assert 'id "no-such (24e1/temperature in fields.csv)"' in [refusal.found for refusal in admission.refused]
 
 
 def test_null_is_passed_over_and_a_message_of_nothing_else_counts_as_one_without_readings() -> None:
@@ -189,3 +190,20 @@ def test_requests_are_handed_out_once_and_those_that_nobody_takes_are_bounded_an
         into._note(gathered.columns())
     assert into.counters["requests_forgone"] == 400
     assert into.requests() == [*wanted, *wanted[:300]]
+
+
+def test_births_and_data_of_two_subscriptions_stay_in_the_order_in_which_they_came() -> None:
+    seen: list[str] = []
+
+    def decode(payloads: Sequence[bytes], topics: Sequence[str], received_us: Int64s, zone: object = None) -> Decoded:
+        del payloads, received_us, zone
+        seen.extend(topics)
+        return Gathered().columns()
+
+    filters = ("plant/birth/#", "plant/data/#", "other/#")
+    subscriptions = [Subscription(filter=one, format=PayloadFormat.SPARKPLUG) for one in filters]
+    into = Intake(city([sensor(0, "gas-1")]), IngestSettings(), subscriptions)
+    into._decoders[PayloadFormat.SPARKPLUG] = decode
+    topics = ["plant/data/a", "plant/birth/b", "plant/data/b", "other/x", "plant/data/b"]
+    into.admit(Messages.of([Message(topic, b"", NOW_US) for topic in topics]), NOW_US)
+    assert seen == topics
