@@ -7,7 +7,7 @@ from ingest.formats import zigbee2mqtt
 from ingest.formats.columns import Decoded
 from ingest.model import RefusalReason
 from tests.ingest.builders import NOW_US
-from tests.ingest.devices import only_time, only_unread, read, us, values
+from tests.ingest.formats.devices import only_time, only_unread, read, us, values
 
 
 def z2m(topic: str, payload: object) -> Decoded:

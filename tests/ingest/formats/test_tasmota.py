@@ -9,7 +9,7 @@ from config.settings import PayloadFormat
 from ingest.formats import tasmota
 from ingest.formats.columns import Decoded
 from ingest.model import RefusalReason
-from tests.ingest.devices import only_time, only_unread, read, units, us, values
+from tests.ingest.formats.devices import only_time, only_unread, read, units, us, values
 
 BERLIN = ZoneInfo("Europe/Berlin")
 SHANGHAI = ZoneInfo("Asia/Shanghai")
