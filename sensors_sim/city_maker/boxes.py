@@ -43,6 +43,7 @@ class Box:
     prefix: of its ids. share: of all boxes, in thousandths (they need not sum to 1,000). uses: how much likelier each
     use of buildings is than a weight of 1. spots: (zh, en) of the spot in or at each use, or the only one. indoor:
     whether it breathes the air of a room. calibrated: whether somebody calibrates it. intervals_s: drawn from these.
+    together: how many hang on one building, where anybody hangs one up.
     """
 
     prefix: str
@@ -55,6 +56,7 @@ class Box:
     uses: Mapping[Use, int] = field(default_factory=lambda: MappingProxyType({}))
     indoor: bool = False
     calibrated: bool = False
+    together: int = 1
 
 
 _IMAGE = (
@@ -118,12 +120,12 @@ BOXES: tuple[Box, ...] = (
         {OLD: (("老楼山墙", "Gable wall of the old house"), ("老楼承重墙", "Bearing wall of the old house")),
          SCHOOL: (("教学楼外墙", "Wall of the school"),), H: (("居民楼外墙", "Wall of the block of flats"),),
          HOSPITAL: (("住院楼外墙", "Wall of the hospital"),)}, {OLD: 12, SCHOOL: 6, H: 1, HOSPITAL: 6},
-        calibrated=True),
+        calibrated=True, together=3),
     Box("metro", 26, Where.METRO, "metro-company", (600, 3600), (Series("settlement"), Series("tilt", 0.15)),
         {None: (("地铁沿线沉降点", "Settlement point above the metro"),)}, calibrated=True),
     Box("settle", 10, Where.BUILDING, "housing-bureau", (1800, 3600), (Series("settlement"), Series("crack", 0.2)),
         {OLD: (("老楼基础", "Foundation of the old house"),), H: (("居民楼基础", "Foundation of the block of flats"),)},
-        {OLD: 10, H: 1}, calibrated=True),
+        {OLD: 10, H: 1}, calibrated=True, together=2),
     Box("bridge", 8, Where.BRIDGE, "transport-bureau", (1800, 3600), (Series("vibration"), Series("tilt", 0.6, 300),
         Series("settlement", 0.6, 600), Series("crack", 0.3, 600), Series("temperature", 0.3, 300)),
         {None: (("桥墩", "Bridge pier"), ("桥面", "Bridge deck"))}, calibrated=True),

@@ -125,6 +125,7 @@ def lay_ground(area_km2: float, rng: np.random.Generator) -> Ground:
     for row in rivers:
         urban[row] *= 0.6
     east, north = _rounded(land, *_bent(rng, x, y, old, barriers), barriers)
+    percent = np.rint(100 * urban).astype(np.int64)  # sums of whole numbers are the same in any order
     turn_cos, turn_sin = _TURNS[int(rng.integers(len(_TURNS)))]
     return Ground(
         east=east * turn_cos - north * turn_sin,
@@ -136,8 +137,8 @@ def lay_ground(area_km2: float, rng: np.random.Generator) -> Ground:
         main_columns=main_columns,
         rivers=rivers,
         railways=railways,
-        metro_rows=_metro(main_rows, urban.sum(axis=1), 1 + rows // 60),
-        metro_columns=_metro(main_columns, urban.sum(axis=0), columns // 40),
+        metro_rows=_metro(main_rows, percent.sum(axis=1), 1 + rows // 60),
+        metro_columns=_metro(main_columns, percent.sum(axis=0), columns // 40),
     )
 
 
@@ -171,7 +172,7 @@ def _main_lines(rng: np.random.Generator, length: int, taken: tuple[int, ...]) -
     return main
 
 
-def _metro(main: Bools, weight: Floats, count: int) -> tuple[int, ...]:
+def _metro(main: Bools, weight: Integers, count: int) -> tuple[int, ...]:
     """The main lines through the most urban blocks."""
     lines = np.flatnonzero(main)
     beside = weight[np.minimum(lines, len(weight) - 1)] + weight[lines - 1]
@@ -226,6 +227,7 @@ def _urban(rng: np.random.Generator, y: Floats, x: Floats, land: Bools) -> tuple
         old2 = (y[near_y] - north - shift)[:, None] ** 2 + (x[near_x] - east + shift)[None, :] ** 2
         old[part] |= old2 < reach * reach * (1 + 0.7 * ragged[part])
     urban += 0.13 * smooth(rng, y, x, 900.0)
+    urban[old] = np.maximum(urban[old], 0.4)
     return np.clip(urban, 0.0, 1.0), old & land
 
 

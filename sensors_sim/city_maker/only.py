@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from config.limits import LimitTable
-from config.sensors import SensorColumns
+from config.sensors import Labels, SensorColumns
 from sensors_sim.city_maker.files import version_of
 from sensors_sim.city_maker.make import MOST, make_world
 from sensors_sim.city_maker.plan_file import placed
@@ -36,6 +36,9 @@ def only(world: World, quantities: Collection[str]) -> World:
     names = {sensor.id for sensor in kept}
     limits = world.city.limits
     by_sensor = {name: steps for name, steps in limits.by_sensor.items() if name in names}
-    city = replace(world.city, sensors=SensorColumns.of(kept), limits=LimitTable(limits.by_quantity, by_sensor))
+    columns = SensorColumns.of(kept)
+    grid = world.city.columns.grid  # its names are those of all grids, as reading the folder gives them
+    columns = replace(columns, grid=Labels(grid.names, grid.code[rows]))
+    city = replace(world.city, sensors=columns, limits=LimitTable(limits.by_quantity, by_sensor))
     city = replace(city, version=version_of(city))
     return placed(city, world.plan, (world.lon0, world.lat0), world.building[rows], world.indoor[rows])

@@ -138,7 +138,9 @@ def _at_buildings(box: Box, count: int, buildings: Buildings, rng: np.random.Gen
     for use, times in box.uses.items():
         weight[use] = times
     wanted = weight[buildings.use]
-    rows = _drawn(wanted if wanted.any() else np.ones(len(wanted), np.int64), count, rng)
+    hosts = -(-count // box.together)
+    rows = _drawn(wanted if wanted.any() else np.ones(len(wanted), np.int64), hosts, rng)
+    rows = np.repeat(rows, box.together)[:count]
     spots = buildings.spots.some(rows)
     shift = 0.02 * (rng.random((2, count)) - 0.5)  # some metres: another room, another wall
     return Spots(

@@ -23,6 +23,7 @@ from config.vocabulary import Category, GridLevel, Kind, Role
 from sensors_sim.city_maker import load_world, make_world, write_world
 from sensors_sim.city_maker.boxes import BOXES
 from sensors_sim.city_maker.make import lay_out
+from sensors_sim.city_maker.only import make_world_of
 from sensors_sim.truth import FAULT_ROLES, on_duty
 from sensors_sim.world import Use, World
 from tests.support.daemon import ROOT
@@ -140,6 +141,15 @@ def test_a_city_read_from_its_folder_is_written_as_it_was(tmp_path: Path) -> Non
     write_world(made(300), tmp_path / "first")
     write_world(load_world(tmp_path / "first"), tmp_path / "second")
     assert digest(tmp_path / "first") == digest(tmp_path / "second")
+
+
+def test_a_city_of_some_quantities_comes_back_as_it_was(tmp_path: Path) -> None:
+    world = make_world_of(300, 2, {"tilt", "settlement", "crack", "temperature"})
+    assert set(world.city.columns.quantity.names) == {"tilt", "settlement", "crack", "temperature"}
+    assert len(world.city.sensors) == pytest.approx(300, rel=0.2)
+    write_world(world, tmp_path)
+    assert read_city(tmp_path).problems == ()
+    assert same_world(load_world(tmp_path), world)
 
 
 def test_a_city_that_people_wrote_is_not_written_anew(tmp_path: Path) -> None:
@@ -270,6 +280,12 @@ def test_gas_meters_of_homes_breathe_a_room_and_walls_are_on_buildings() -> None
         assert not box.uses or set(world.plan.use[world.building[mine]].tolist()) <= {int(use) for use in box.uses}
     assert (world.building[world.measuring("water_level")] == -1).all()
     assert (world.plan.use[world.building[np.flatnonzero(prefix == "elder")]] <= Use.OLD_HOME).all()
+
+
+def test_a_leaning_house_has_several_sensors_that_tell() -> None:
+    world = made(12_000)
+    per_house = np.unique(world.building[world.measuring("tilt")], return_counts=True)[1]
+    assert np.median(per_house) >= 3
 
 
 def test_a_sensor_in_a_building_is_a_few_steps_from_its_middle() -> None:
