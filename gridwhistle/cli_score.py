@@ -8,12 +8,14 @@ from rich.console import Console
 
 from alerting.ledger import Ledger
 from alerting.reports import records
-from config.city_files import EXAMPLE, load_city
+from config.city_files import EXAMPLE
 from config.errors import ConfigurationError
 from config.vocabulary import Language
+from gridwhistle.cli_common import LanguageOption
 from gridwhistle.score.page import write_page
 from gridwhistle.score.report import make_report, write_json
 from gridwhistle.score.table import print_report
+from sensors_sim.city_maker import load_world
 from sensors_sim.truth import read_truth
 
 WIDE = 160
@@ -34,12 +36,13 @@ def score_command(
     page: Annotated[
         Path | None, typer.Option("--page", help="Write one page with pictures into this file; it needs no network.")
     ] = None,
-    language: Annotated[Language, typer.Option("--language", help="Language of what is printed.")] = Language.ZH,
+    language: LanguageOption = Language.ZH,
 ) -> None:
     """Compare what the daemon opened with what really happened. Exit code 1 where anything is missed or wrong."""
     data_dir = data_dir_of(run)
     happened = read_truth(truth)
-    simulated = load_city(city)
+    world = load_world(city)
+    simulated = world.city
     if simulated.version != happened.city:
         raise ConfigurationError(
             f"{truth}: city is {happened.city}, expected {simulated.version}, the version of {city}; name its folder"
@@ -53,7 +56,7 @@ def score_command(
     if json_file is not None:
         write_json(report, json_file)
     if page is not None:
-        write_page(report, simulated, data_dir, page, language=language)
+        write_page(report, simulated, data_dir, page, language=language, world=world)
     out = Console(highlight=False, soft_wrap=True)
     print_report(report, out if out.is_terminal else Console(highlight=False, width=WIDE), language)
     if not report.score.perfect:

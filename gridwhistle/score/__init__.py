@@ -1,6 +1,7 @@
 """Keep score: what the daemon opened against what really happened, in figures and pictures."""
 
-from gridwhistle.score.judge import Found, Outcome, Score, intervals_of, keep_score
+from gridwhistle.score.found import Found, Outcome, Score
+from gridwhistle.score.judge import intervals_of, keep_score
 from gridwhistle.score.report import Report, as_json, cases_of, make_report, write_json
 from gridwhistle.score.table import print_report, print_score
 

@@ -8,7 +8,8 @@ from enum import StrEnum
 from alerting.reports import Records
 from config.city import City
 from detectors.model import Condition
-from gridwhistle.score.judge import AFTERMATH_US, Found, Outcome, Score
+from gridwhistle.score.found import Found, Outcome, Score
+from gridwhistle.score.judge import AFTERMATH_US
 from sensors_sim.truth import Episode, Fault, FaultKind, Truth
 
 

@@ -1,16 +1,16 @@
 """What the daemon opened, held against what really happened. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
-from statistics import median
+from dataclasses import dataclass
 
-from alerting.model import FaultTicket, GridEvent
-from config.city import City
-from config.clock import US_PER_SECOND
-from detectors.model import Condition, Nature
+from alerting.model import CENTRE, FaultTicket, GridEvent
+from config.city import City, Shift
+from config.clock import US_PER_SECOND, to_datetime
+from config.vocabulary import Role
+from detectors.model import Nature
+from gridwhistle.score.found import Blame, Found, Score, Stilled
 from gridwhistle.score.kinds import SHOWS_AFTER, told_as
-from sensors_sim.truth import Episode, Fault, Silence, Truth
+from sensors_sim.truth import EVENT_ROLES, FAULT_ROLES, Episode, Fault, Silence, Truth
 
 GRACE_US = 30 * US_PER_SECOND
 """On top of two readings of the slowest sensor: how much later than the truth's limit an event may be opened."""
@@ -21,170 +21,12 @@ AFTERMATH_US = 15 * 60 * US_PER_SECOND
 SAYS_SOMETHING = (Nature.EVENT, Nature.FAULT)
 
 
-class Outcome(StrEnum):
-    """What became of a thing that happened, and why it is not right: the first of these that applies."""
-
-    NOT_SHOWN = "not_shown"  # it could not be seen in the readings of the run; counts neither way
-    MISSED = "missed"
-    MERGED = "merged"  # one case speaks of this and of another thing
-    SPLIT = "split"  # several cases for one cause
-    WRONG_KIND = "wrong_kind"  # under the wrong category or condition
-    WRONG_PERSON = "wrong_person"
-    WRONG_DEPARTMENT = "wrong_department"
-    MILD = "mild"  # taken for less than it was
-    LATE = "late"
-    RIGHT = "right"
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What became of one thing that happened.
-
-    kind: a Category of the world or a FaultKind of a sensor. sensors: ids of all that could see it. opened: codes of
-    the cases opened for it, the first one first. delay_s: from its first effect to the first case. right_person,
-    right_category, in_time, grave_enough: of the first case, the last two true where the truth sets no limit. expected,
-    called: who should have been, who was. name: of the episode, or the sensor. happening: which kind of happening it
-    was. late_s: seconds from the truth's limit to the first case (below 0: before it), None where either is missing.
-    department, reported_to: who should have been called in, who was (ids). joined: codes of cases that were opened
-    before it, and took its alarms in. shared_with: names of what else its cases speak of. shown: whether it could be
-    seen. conditions: of the alarms in the first case, for a fault.
-    """
-
-    kind: str
-    sensors: tuple[str, ...]
-    opened: tuple[str, ...]
-    delay_s: float | None
-    right_person: bool
-    right_category: bool
-    expected: str
-    called: str
-    in_time: bool = True
-    grave_enough: bool = True
-    name: str = ""
-    happening: str = ""
-    late_s: float | None = None
-    right_department: bool = True
-    department: str = ""
-    reported_to: str = ""
-    joined: tuple[str, ...] = ()
-    shared_with: tuple[str, ...] = ()
-    shown: bool = True
-    conditions: tuple[Condition, ...] = ()
-
-    @property
-    def right(self) -> bool:
-        """Exactly one case, for the right people, under the right name, in time and no milder than it was."""
-        return self.outcome is Outcome.RIGHT
-
-    @property
-    def told(self) -> bool:
-        """Whether anybody was told of it at all."""
-        return bool(self.opened or self.joined)
-
-    @property
-    def outcome(self) -> Outcome:
-        """See ``Outcome``."""
-        if not self.told:
-            return Outcome.MISSED if self.shown else Outcome.NOT_SHOWN
-        wrongs = (
-            (not self.opened or bool(self.shared_with), Outcome.MERGED),
-            (len(self.opened) > 1, Outcome.SPLIT),
-            (not self.right_category, Outcome.WRONG_KIND),
-            (not self.right_person, Outcome.WRONG_PERSON),
-            (not self.right_department, Outcome.WRONG_DEPARTMENT),
-            (not self.grave_enough, Outcome.MILD),
-            (not self.in_time, Outcome.LATE),
-        )
-        return next((outcome for wrong, outcome in wrongs if wrong), Outcome.RIGHT)
-
-
-@dataclass(frozen=True, slots=True)
-class Stilled:
-    """What one cause that stilled many sensors made: codes of tickets and of grid events. One ticket is right."""
-
-    silence: Silence
-    tickets: tuple[str, ...]
-    events: tuple[str, ...]
-
-    @property
-    def right(self) -> bool:
-        """At most one ticket, and nobody sent out to look at the world."""
-        return len(self.tickets) <= 1 and not self.events
-
-
-class Blame(StrEnum):
-    """What a case that the truth does not explain may come from."""
-
-    FAULT = "fault"  # a broken sensor, told as something of the world
-    EVENT = "event"  # something of the world, told as a fault, or at the wrong time
-    NOTHING = "nothing"
-
-
-@dataclass(frozen=True, slots=True)
-class Score:
-    """What was found, and what was opened for nothing (codes with the sensors that spoke).
-
-    episodes, faults: in the order of the truth. false_alarms: code of a right case, and the sensor whose alarm joined
-    it though nothing happened to it. silences: what each of the truth's made. blame: of the false cases, by code.
-    days: length of the run. sensors: of the city.
-    """
-
-    episodes: tuple[Found, ...]
-    faults: tuple[Found, ...]
-    false_events: tuple[tuple[str, str], ...]
-    false_tickets: tuple[tuple[str, str], ...]
-    false_alarms: tuple[tuple[str, str], ...] = ()
-    silences: tuple[Stilled, ...] = ()
-    blame: Mapping[str, Blame] = field(default_factory=dict)
-    days: float = 0.0
-    sensors: int = 0
-
-    @property
-    def perfect(self) -> bool:
-        """Everything that showed was found once and told to the right person, and nothing else opened or raised."""
-        shown = [found for found in (*self.episodes, *self.faults) if found.outcome is not Outcome.NOT_SHOWN]
-        told_right = all(found.right for found in shown) and all(stilled.right for stilled in self.silences)
-        return told_right and not (self.false_events or self.false_tickets or self.false_alarms)
-
-    def per_day(self, count: int, *, per_1000_sensors: bool = False) -> float | None:
-        """So many a day, or a day and 1,000 sensors; None where the run has no length, or the city no sensors."""
-        share = self.days * (self.sensors / 1000 if per_1000_sensors else 1)
-        return count / share if share > 0 else None
-
-
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """How many of some things, by outcome. delays: median and 95th percentile in seconds, None where none was told."""
-
-    all: int
-    by: Mapping[Outcome, int]
-    median_s: float | None
-    slow_s: float | None
-
-    @classmethod
-    def of(cls, found: Sequence[Found]) -> "Tally":
-        """Count them."""
-        by = {outcome: sum(one.outcome is outcome for one in found) for outcome in Outcome}
-        delays = sorted(one.delay_s for one in found if one.delay_s is not None)
-        slow = delays[min(len(delays) - 1, int(0.95 * len(delays)))] if delays else None
-        return cls(len(found), by, median(delays) if delays else None, slow)
-
-    @property
-    def shown(self) -> int:
-        """How many could be seen."""
-        return self.all - self.by[Outcome.NOT_SHOWN]
-
-    @property
-    def told(self) -> int:
-        """How many somebody was told of."""
-        return self.shown - self.by[Outcome.MISSED]
-
-
 def keep_score(
     truth: Truth,
     events: Sequence[GridEvent],
     tickets: Sequence[FaultTicket],
     intervals: Mapping[str, float],
+    city: City | None = None,
 ) -> Score:
     """Match cases (with their alarms) to the truth by sensor and time.
 
@@ -197,7 +39,8 @@ def keep_score(
     as its own. A fault shows once its sensor was due to send SHOWS_AFTER readings with it in the run, an episode once a
     sensor could see it; what does not show and is not told counts neither way.
 
-    intervals: seconds between two readings of a sensor, by its id (see ``intervals_of``).
+    intervals: seconds between two readings of a sensor, by its id (see ``intervals_of``). city: whose roster tells who
+    was on duty when a case was opened; without it, it is whoever the truth names.
     """
     events = sorted(events, key=lambda event: event.id)
     tickets = sorted(tickets, key=lambda ticket: ticket.id)
@@ -212,9 +55,10 @@ def keep_score(
     lone_events = [one for one in lone_events if one.code not in explained]
     lone_tickets = [one for one in lone_tickets if one.code not in explained]
     touched = truth.touched()
+    bench = _Bench(truth, intervals, city, _shifts(city), _mistaken(truth, lone_events, lone_tickets))
     return Score(
-        tuple(_episode_found(number, truth, matched, intervals) for number in range(len(truth.episodes))),
-        tuple(_fault_found(fault, mine, truth, intervals) for fault, mine in zip(truth.faults, broken, strict=True)),
+        tuple(_episode_found(number, matched, bench) for number in range(len(truth.episodes))),
+        tuple(_fault_found(number, broken[number], bench) for number in range(len(truth.faults))),
         tuple((event.code, _sensors(event)) for event in lone_events),
         tuple((ticket.code, ticket.sensor_id) for ticket in lone_tickets),
         tuple(
@@ -310,6 +154,68 @@ def _stilled(silence: Silence, events: Iterable[GridEvent], tickets: Iterable[Fa
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Bench:
+    """What every judgement needs.
+
+    shifts: the city's roster by grid. mistaken: codes of the cases of the other sort, by episode and by fault.
+    """
+
+    truth: Truth
+    intervals: Mapping[str, float]
+    city: City | None
+    shifts: Mapping[str, Sequence[Shift]]
+    mistaken: tuple[list[tuple[str, ...]], list[tuple[str, ...]]]
+
+    def on_duty(self, grid: str, at_us: int, roles: tuple[Role, ...], otherwise: str | None) -> str | None:
+        """Who should have been called at a time: as ``sensors_sim.truth.on_duty``, the roster sorted by grid before."""
+        if self.city is None or grid not in self.city.grids:
+            return otherwise
+        local = to_datetime(at_us).astimezone(self.city.timezone)
+        for node in self.city.upwards(grid):
+            here = [shift for shift in self.shifts.get(node.code, ()) if shift.covers(local)]
+            for role in roles:
+                for shift in here:
+                    if shift.role is role:
+                        return shift.worker
+        return CENTRE
+
+    def grid_of(self, sensor: str, otherwise: str) -> str:
+        """The grid of a sensor."""
+        if self.city is None or sensor not in self.city.sensor_index:
+            return otherwise
+        return self.city.columns.grid[self.city.sensor_index[sensor]]
+
+
+def _shifts(city: City | None) -> dict[str, list[Shift]]:
+    found: dict[str, list[Shift]] = {}
+    for shift in city.roster if city is not None else ():
+        found.setdefault(shift.grid, []).append(shift)
+    return found
+
+
+def _mistaken(
+    truth: Truth, events: Iterable[GridEvent], tickets: Iterable[FaultTicket]
+) -> tuple[list[tuple[str, ...]], list[tuple[str, ...]]]:
+    """The tickets that an episode made, and the grid events that a fault made, of those that nothing else explains."""
+    told: dict[str, list[tuple[int, str]]] = {}
+    for event in events:
+        for sensor in {alarm.sensor_id for alarm in event.alarms}:
+            told.setdefault(sensor, []).append((event.opened_us, event.code))
+    mended: dict[str, list[tuple[int, str]]] = {}
+    for ticket in tickets:
+        mended.setdefault(ticket.sensor_id, []).append((ticket.opened_us, ticket.code))
+
+    def within(cases: Iterable[tuple[int, str]], one: Episode | Fault) -> list[str]:
+        return [code for opened_us, code in cases if one.from_us <= opened_us <= one.to_us + AFTERMATH_US]
+
+    of_episodes = [
+        tuple(code for sensor in episode.sensors if sensor in mended for code in within(mended[sensor], episode))
+        for episode in truth.episodes
+    ]
+    return of_episodes, [tuple(within(told.get(fault.sensor, ()), fault)) for fault in truth.faults]
+
+
 def _blame(truth: Truth, events: Sequence[GridEvent], tickets: Sequence[FaultTicket]) -> dict[str, Blame]:
     broken: dict[str, list[Fault]] = {}
     for fault in truth.faults:
@@ -341,12 +247,15 @@ def _sensors(case: GridEvent) -> str:
     return ", ".join(dict.fromkeys(alarm.sensor_id for alarm in case.alarms))
 
 
-def _episode_found(number: int, truth: Truth, matched: _Matched, intervals: Mapping[str, float]) -> Found:
+def _episode_found(number: int, matched: _Matched, bench: _Bench) -> Found:
+    truth = bench.truth
     episode, events, joined = truth.episodes[number], matched.opened[number], matched.joined[number]
     first = events[0] if events else None
     expected = episode.responsible
     if first is not None:
-        expected = episode.responsible_at.get(min(first.alarms, key=lambda alarm: alarm.id).sensor_id, expected)
+        spoke = min(first.alarms, key=lambda alarm: alarm.id).sensor_id
+        named = episode.responsible_at.get(spoke, expected)
+        expected = bench.on_duty(bench.grid_of(spoke, first.grid), first.opened_us, EVENT_ROLES, named)
     others = dict.fromkeys(
         truth.episodes[other].name for event in events for other in matched.episodes_of[event.id] if other != number
     )
@@ -359,7 +268,7 @@ def _episode_found(number: int, truth: Truth, matched: _Matched, intervals: Mapp
         right_category=first is not None and first.category is episode.category,
         expected=expected or "",
         called=first.responsible.worker if first else "",
-        in_time=first is not None and _in_time(first, episode, intervals),
+        in_time=first is not None and _in_time(first, episode, bench.intervals),
         grave_enough=first is not None and (episode.severity is None or first.severity <= episode.severity),
         name=episode.name,
         happening=episode.kind,
@@ -368,6 +277,7 @@ def _episode_found(number: int, truth: Truth, matched: _Matched, intervals: Mapp
         department=episode.department or "",
         reported_to=(first.department or "") if first else "",
         joined=tuple(event.code for event in joined),
+        mistaken=bench.mistaken[0][number],
         shared_with=tuple(others),
         shown=bool(episode.sensors),
     )
@@ -377,8 +287,12 @@ def _beyond(first: GridEvent | None, limit_us: int | None) -> float | None:
     return None if first is None or limit_us is None else (first.opened_us - limit_us) / US_PER_SECOND
 
 
-def _fault_found(fault: Fault, tickets: Sequence[FaultTicket], truth: Truth, intervals: Mapping[str, float]) -> Found:
+def _fault_found(number: int, tickets: Sequence[FaultTicket], bench: _Bench) -> Found:
+    truth, fault = bench.truth, bench.truth.faults[number]
     first = tickets[0] if tickets else None
+    expected = fault.responsible
+    if first is not None:
+        expected = bench.on_duty(fault.grid, first.opened_us, FAULT_ROLES, expected)
     conditions = tuple(dict.fromkeys(alarm.condition for alarm in first.alarms)) if first else ()
     lasted_s = (min(fault.to_us, truth.end_us) - fault.from_us) / US_PER_SECOND
     return Found(
@@ -386,12 +300,13 @@ def _fault_found(fault: Fault, tickets: Sequence[FaultTicket], truth: Truth, int
         sensors=(fault.sensor,),
         opened=tuple(ticket.code for ticket in tickets),
         delay_s=(first.opened_us - fault.from_us) / US_PER_SECOND if first else None,
-        right_person=first is not None and first.line[0].worker == fault.responsible,
+        right_person=first is not None and first.line[0].worker == expected,
         right_category=any(told_as(fault.kind, condition) for condition in conditions),
-        expected=fault.responsible or "",
+        expected=expected or "",
         called=first.line[0].worker if first else "",
         name=fault.sensor,
         happening=fault.kind.value,
-        shown=lasted_s >= SHOWS_AFTER * intervals.get(fault.sensor, 0.0),
+        mistaken=bench.mistaken[1][number],
+        shown=lasted_s >= SHOWS_AFTER * bench.intervals.get(fault.sensor, 0.0),
         conditions=conditions,
     )

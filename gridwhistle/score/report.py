@@ -14,7 +14,8 @@ from config.city import City
 from config.clock import isoformat
 from config.errors import ConfigurationError
 from gridwhistle.score.confusion import Confusion, Thing, Told, confusion
-from gridwhistle.score.judge import Found, Score, Stilled, Tally, intervals_of, keep_score
+from gridwhistle.score.found import Found, Score, Stilled, Tally
+from gridwhistle.score.judge import intervals_of, keep_score
 from gridwhistle.score.load import Load, load
 from sensors_sim.truth import Truth
 
@@ -44,7 +45,7 @@ def cases_of(ledger: Ledger) -> tuple[list[GridEvent], list[FaultTicket]]:
 
 def make_report(truth: Truth, found: Records, city: City) -> Report:
     """Judge a run by what its ledger holds."""
-    score = keep_score(truth, found.events, found.tickets, intervals_of(city))
+    score = keep_score(truth, found.events, found.tickets, intervals_of(city), city)
     limited = [one for one, episode in zip(score.episodes, truth.episodes, strict=True) if episode.limit_us is not None]
     return Report(
         truth,

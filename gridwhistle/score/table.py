@@ -10,7 +10,7 @@ from config.texts import text
 from config.vocabulary import Language
 from detectors.model import Nature
 from gridwhistle.score.confusion import Thing, Told
-from gridwhistle.score.judge import Found, Outcome, Score, Tally
+from gridwhistle.score.found import Found, Outcome, Score, Tally
 from gridwhistle.score.kinds import SHOWS_AFTER
 from gridwhistle.score.load import SENSIBLE_EVENTS, Flood, Load, Spread
 from gridwhistle.score.report import Report
@@ -71,7 +71,8 @@ def _row(found: Found, nature: Nature, language: Language) -> Sequence[str]:
     return (
         f"{what}: {named(found.sensors)}",
         text(f"nature.{nature}", language),
-        ", ".join((found.opened or found.joined)[:3]) + (" ..." if len(found.opened) > 3 else "") or "-",
+        ", ".join((found.opened or found.joined or found.mistaken)[:3]) + (" ..." if len(found.opened) > 3 else "")
+        or "-",
         "-" if found.delay_s is None else f"{found.delay_s:.0f} s",
         found.called or "-",
         found.expected or "-",

@@ -10,7 +10,8 @@ from alerting.reports import Records
 from config.city import City, Sensor
 from config.clock import US_PER_SECOND
 from config.limits import Limit, Side
-from gridwhistle.score.judge import AFTERMATH_US, Found, Outcome
+from gridwhistle.score.found import Found, Outcome
+from gridwhistle.score.judge import AFTERMATH_US
 from gridwhistle.score.page.readings import Read
 from gridwhistle.score.page.scene import Scene
 from gridwhistle.score.page.svg import (
@@ -131,12 +132,17 @@ def draw(curve: Curve, scene: Scene, read: Read, alarms: Sequence[Alarm]) -> str
     drawn = _picture(curve, sensor, _plot(series, window, sensor, scene.city), alarms, say)
     unit = "" if sensor.measures.unit == "1" else f" ({sensor.measures.unit})"
     number = f'<b class="no">{curve.number}</b> ' if curve.number is not None else ""
-    opened = ", ".join(curve.found.opened[:2])
-    told = say.say("page.first_told", delay=say.span(curve.found.delay_s)) if opened else say.say("page.not_told")
+    found = curve.found
+    opened = ", ".join((found.opened or found.joined or found.mistaken)[:2])
+    told = say.say("page.not_told")
+    if found.delay_s is not None:
+        told = say.say("page.first_told", delay=say.span(found.delay_s))
+    elif opened:
+        told = say.say(f"outcome.{found.outcome}") + ":"
     caption = (
         tag("span", number + tag("strong", _plain(curve.what)), class_="what")
         + tag("span", _plain(f"{say.name(f'quantity.{sensor.quantity}')}{unit} · {sensor.id} · {say.of(sensor.place)}"))
-        + tag("span", _plain(f"{told} {opened}"), class_="told" if opened else "told nobody")
+        + tag("span", _plain(f"{told} {opened}"), class_="told" if found.told else "told nobody")
     )
     return tag("figure", tag("figcaption", caption) + drawn, class_="curve")
 

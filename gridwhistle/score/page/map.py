@@ -11,7 +11,7 @@ from shapely.geometry import MultiPolygon, Polygon
 from alerting.model import FaultTicket, GridEvent
 from config.city import City
 from config.vocabulary import GridLevel, Kind
-from gridwhistle.score.judge import Found, Outcome
+from gridwhistle.score.found import Found, Outcome
 from gridwhistle.score.page.scene import Scene
 from gridwhistle.score.page.svg import (
     ALARM_RED,
@@ -130,7 +130,8 @@ def map_picture(scene: Scene) -> tuple[str, int]:
         np.concatenate([columns.lat, corners[:, 1], corners[:, 3]]),
     )
     dots, step = _dots(city, ground)
-    labels = _Labels()
+    labels = _Labels([ground.at(fault.lon, fault.lat) for fault in scene.report.truth.faults[:MOST_BROKEN]])
+    false = _false(scene, ground, labels)
     layers = [
         tag("rect", width=WIDTH, height=ground.height, fill="#fbfbfa", rx=10),
         _grids(city, ground),
@@ -138,7 +139,7 @@ def map_picture(scene: Scene) -> tuple[str, int]:
         dots,
         _broken(scene.report, ground, say),
         _episodes(scene, ground, labels),
-        _false(scene, ground),
+        false,
         _scale_bar(ground, say),
     ]
     return picture(WIDTH, ground.height, "".join(layers), label=say.say("section.map"), class_="map"), step
@@ -239,7 +240,7 @@ def episode_tip(number: int, episode: Episode, found: Found, say: Words) -> str:
 
 def _circle(episode: Episode, found: Found, x: float, y: float, reach: float, *, tip: str) -> str:
     colour = COLOURS[episode.severity] if episode.severity is not None else "#9aa1a7"
-    missed = found.outcome is Outcome.MISSED
+    missed = not found.told
     return tag(
         "circle",
         title(tip),
@@ -282,10 +283,11 @@ def case_tip(event: GridEvent, say: Words) -> str:
     return f"{event.code} {what}\n{say.of(event.place)}\n{say.time(event.opened_us)}\n{say.of(event.responsible.name)}"
 
 
-def _false(scene: Scene, ground: Ground) -> str:
+def _false(scene: Scene, ground: Ground, labels: _Labels) -> str:
     report, city, say = scene.report, scene.city, scene.say
     codes = {code for code, _ in report.score.false_events}
     events = [event for event in report.records.events if event.code in codes][:MOST_FALSE]
+    labels.taken += [ground.at(one.lon, one.lat) for one in events]
     signs = [mark(one.severity, *ground.at(one.lon, one.lat), 9, hollow=True, tip=case_tip(one, say)) for one in events]
     lone = {code for code, _ in report.score.false_tickets}
     tickets = [ticket for ticket in report.records.tickets if ticket.code in lone][:MOST_FALSE]

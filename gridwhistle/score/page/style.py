@@ -46,7 +46,7 @@ svg .halo:not([fill]) { fill: #23272b; }
 .curve { border-top: 2px solid #23272b; padding-top: 8px; min-width: 0; break-inside: avoid; }
 .curve figcaption { display: grid; grid-template-columns: 1fr auto; gap: 0 14px; font-size: 13.5px;
   color: var(--soft); margin-bottom: 4px; line-height: 1.45; }
-.curve .what { color: var(--ink); font-size: 16px; } .curve .told { order: 2; text-align: right; }
+.curve .what { color: var(--ink); font-size: 16px; } .curve .told { order: 2; text-align: right; white-space: nowrap; }
 .curve figcaption span:nth-child(2) { order: 3; grid-column: 1 / -1; overflow: hidden; text-overflow: ellipsis;
   white-space: nowrap; }
 .nobody { color: var(--bad); font-weight: 600; }
@@ -69,7 +69,7 @@ tbody th { color: var(--ink); font-size: 15px; border-bottom: 1px solid #e5e8ea;
 .confusion thead th:first-child { text-align: left; padding-left: 0; }
 .soft { color: var(--soft); } .code { white-space: nowrap; }
 .outcome { font-weight: 650; white-space: nowrap; } .outcome.right { color: var(--good); font-weight: 500; }
-.outcome.missed { color: var(--bad); } .outcome.not_shown { color: var(--soft); font-weight: 400; }
+.outcome.missed, .outcome.mistaken { color: var(--bad); } .outcome.not_shown { color: var(--soft); font-weight: 400; }
 .two { display: grid; grid-template-columns: 1fr 1fr; gap: 26px; align-items: start; }
 .stack > * + * { margin-top: 18px; }
 @media (max-width: 900px) { .tiles, .curves, .two { grid-template-columns: 1fr 1fr; } .curves,

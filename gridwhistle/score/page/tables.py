@@ -5,7 +5,7 @@ from html import escape
 
 from config.city import City
 from gridwhistle.score.confusion import Thing, Told
-from gridwhistle.score.judge import Found, Outcome
+from gridwhistle.score.found import Found, Outcome
 from gridwhistle.score.kinds import SHOWS_AFTER
 from gridwhistle.score.load import FLOOD_SHARE, SENSIBLE_EVENTS, Flood, Spread
 from gridwhistle.score.page.svg import INK, SOFT, Scale, picture, tag, title, words
@@ -166,7 +166,7 @@ def _case_row(number: str, what: str, found: Found, from_us: int, *, city: City,
     place = place_of(found, city, say)
     sensor = found.sensors[0] if found.sensors else ""
     more = f" +{len(found.sensors) - 1}" if len(found.sensors) > 1 else ""
-    codes = found.opened or found.joined
+    codes = found.opened or found.joined or found.mistaken
     opened = ", ".join(codes[:4]) + (f" +{len(codes) - 4}" if len(codes) > 4 else "")
     called = _person(found.called, city, say)
     if found.called and found.called != found.expected:

@@ -8,7 +8,7 @@ import numpy as np
 from alerting.model import GridEvent
 from config.city import City
 from config.clock import US_PER_SECOND
-from gridwhistle.score.judge import Found, Outcome
+from gridwhistle.score.found import Found, Outcome
 from gridwhistle.score.load import FLOOD_ALARMS, FLOOD_US
 from gridwhistle.score.page.map import case_tip, episode_tip, false_ticket_sign, sampled
 from gridwhistle.score.page.scene import Scene
@@ -186,7 +186,7 @@ def _told_nobody(scale: Scale, lasted: tuple[int, int], middle: float, found: Fo
     anchor = "start"
     if x > RIGHT - 90:
         x, anchor = scale(max(from_us, int(scale.low))) - 6, "end"
-    red = ALARM_RED if found.outcome is Outcome.MISSED else SOFT
+    red = SOFT if found.outcome is Outcome.NOT_SHOWN else ALARM_RED
     return words(x, middle, label, class_="label", dy="0.36em", text_anchor=anchor, fill=red)
 
 
@@ -326,7 +326,14 @@ def _rate(report: Report, say: Words, scale: Scale, top: float) -> str:
     threshold = tag(
         "line", x1=LEFT, x2=RIGHT, y1=flood, y2=flood, stroke=ALARM_RED, stroke_width=1.2, stroke_dasharray="6 4"
     )
-    named = words(LEFT + 6, flood - 5, say.say("page.threshold", count=FLOOD_ALARMS), class_="tick", fill=ALARM_RED)
+    named = words(
+        RIGHT - 6,
+        flood - 5,
+        say.say("page.threshold", count=FLOOD_ALARMS),
+        class_="label halo",
+        text_anchor="end",
+        fill=ALARM_RED,
+    )
     return (
         value_axis(up, LEFT, RIGHT, 4)
         + clip
