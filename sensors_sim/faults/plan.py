@@ -82,6 +82,8 @@ def _can_have(world: World, kind: FaultKind) -> Bools:
             FaultKind.DROPOUT: bool(instrument.falls_to),
             FaultKind.DRIFT: name not in COUNTED,
             FaultKind.CURVED_DRIFT: name not in COUNTED,
+            # where all see nearly the same, nobody could tell one from the other
+            FaultKind.SWAPPED: not quantity.shared and quantity.kind is not Kind.GAS,
         }
         return needs.get(kind, True)
 

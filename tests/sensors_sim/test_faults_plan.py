@@ -84,6 +84,7 @@ def test_swapped_sensors_come_in_pairs_of_one_quantity() -> None:
     pairs = defaultdict(list)
     for fault in planned(0.3, swapped=1):
         sensor = CITY.sensor(fault.sensor)
+        assert sensor.quantity in {"noise", "tilt", "people", "current"}  # of what neighbours do not share
         pairs[sensor.quantity, sensor.interval_s, fault.from_us, fault.to_us].append(fault)
     assert pairs
     assert all(len(faults) % 2 == 0 for faults in pairs.values())

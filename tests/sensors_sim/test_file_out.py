@@ -57,19 +57,30 @@ def test_a_payload_that_is_no_text_is_refused(tmp_path: Path) -> None:
 PROGRAM = """
 import sys
 from pathlib import Path
+from sensors_sim.city_maker.only import make_world_of
 from sensors_sim.file_out import write_run
+from sensors_sim.run import ScenarioRun
+from sensors_sim.scenario import load_scenario
 from sensors_sim.wire import timed_messages
-from tests.sensors_sim.moments import CITY, instants
+scenario = load_scenario("calm-day")
+world = make_world_of(300, 5, scenario.quantities)
 for name in sys.argv[1:]:
-    write_run(timed_messages(CITY, instants(), pack=4), Path(name))
+    run = ScenarioRun(world, scenario, 5, lasts_s=600)
+    print(write_run(timed_messages(world.city, run.instants(), pack=7), Path(name)))
 """
 
 
-def test_two_processes_write_the_same_bytes(tmp_path: Path) -> None:
+def test_two_processes_write_the_same_bytes_of_a_scenario_with_all_its_faults_and_manners(tmp_path: Path) -> None:
     written = []
     for number in ("1", "2"):  # other names, another hash seed, another second of the clock
         paths = [tmp_path / f"{number}.jsonl", tmp_path / f"{number}.jsonl.gz"]
-        subprocess.run([sys.executable, "-c", PROGRAM, *map(str, paths)], check=True, env={"PYTHONHASHSEED": number})
+        ended = subprocess.run(
+            [sys.executable, "-c", PROGRAM, *map(str, paths)],
+            check=True,
+            env={"PYTHONHASHSEED": number},
+            capture_output=True,
+        )
+        assert int(ended.stdout.split()[0]) > 5000
         written.append([path.read_bytes() for path in paths])
     assert written[0] == written[1]
     assert gzip.decompress(written[0][1]) == written[0][0]
