@@ -1,4 +1,4 @@
-"""What a storm does all over the city: doors blown open, hoardings and scaffolds that sway, loose sheets that bang.
+"""What a storm does all over the city: doors blown open, trees on lines, hoardings that sway, loose sheets that bang.
 
 Hundreds of small true events, as one change for each sort of them. Cameras that shake in the gusts are no event at all:
 whoever raises one for them is wrong.
@@ -54,6 +54,8 @@ class Damage:
 DAMAGES: Mapping[str, Damage] = MappingProxyType(
     {
         "door": Damage("door_open", 1.0, True, (600, 3600), 3),
+        # a tree on the line of a house: its meter stands still until the line is up again
+        "line": Damage("current", 0.0, True, (3600, 14400), 3),
         "sheet": Damage("noise", 20.0, False, (900, 7200), 2),  # a metal sheet that bangs, some metres away
         # a hoarding or scaffold whose anchor is loose; tiltmeters filter what is faster than a minute
         "sway": Damage("tilt", 5.0, False, (1800, 10800), 2, gusts=0.2),
@@ -120,7 +122,7 @@ def storm_damage(stage: Stage, wish: Wish) -> Staged:
     free = {name: wanted(stage, stage.rows(damage.quantity), wish.place) for name, damage in DAMAGES.items()}
     names = [name for name in DAMAGES if free[name]]
     if not names:
-        raise CannotError("the city has no free door contact, noise or tilt sensor")
+        raise CannotError("the city has no free sensor of anything that a storm could break")
     weights = np.array([DAMAGES[name].weight for name in names])
     sorts = stage.rng.choice(len(names), size=count, p=weights / weights.sum())
     changes: list[Made] = []
