@@ -15,8 +15,9 @@ mg/m³ for NO2, stations send µg/m³; pressure comes in kPa and in hPa), so no 
 sensor or its field is configured.
 
 Data marks (``-Flag``): N is good; T (above the instrument's limit) too: the danger may be greater than the instrument
-can show, and that must not make it fall silent; D, B, F, M, C and S are DOUBTFUL; another letter is refused. Parts of
-a split frame (PNUM, PNO) are put together when all are there, or refused when they do not come.
+can show, and that must not make it fall silent; D, B, F, M, C and S are DOUBTFUL. Of 2005 there are besides P (power
+failure), and for air stations 0 (calibration), 1 (weather), 2 (abnormal), 3 (normal). Another letter is refused. Parts
+of a split frame (PNUM, PNO) are put together when all are there, or refused when they do not come.
 """
 
 import re
@@ -42,10 +43,10 @@ PERIODS: Final = {b"2011": "", b"2051": "minute/", b"2061": "hour/", b"2031": "d
 """The commands that carry readings, and what their fields begin with."""
 
 VERSIONS: Final = {0: "HJ/T 212-2005", 1: "HJ 212-2017", 2: "HJ 212-2025"}
-QUALITIES: Final = {b"N": Quality.GOOD, b"T": Quality.GOOD} | dict.fromkeys(
-    [*(b"D", b"B", b"F"), *(b"M", b"C", b"S")], Quality.DOUBTFUL
+QUALITIES: Final = dict.fromkeys((b"N", b"T", b"1", b"3"), Quality.GOOD) | dict.fromkeys(
+    (b"D", b"B", b"F", b"M", b"C", b"S", b"P", b"0", b"2"), Quality.DOUBTFUL
 )
-MARKS: Final = "N, F, M, S, D, C, T or B"
+MARKS: Final = "N, F, M, S, D, C, T or B (in 2005 also P, 0, 1, 2 or 3)"
 
 BEIJING: Final = ZoneInfo("Asia/Shanghai")
 
