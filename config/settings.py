@@ -81,6 +81,10 @@ class PayloadFormat(StrEnum):
     HJ212 = "hj212"
 
 
+LOCAL_FORMATS = frozenset({PayloadFormat.TASMOTA})
+"""Formats whose devices write local times without their zone unless they are told otherwise."""
+
+
 def _zone(name: str | None) -> str | None:
     """A time zone of the IANA database. Raises ValueError."""
     if name is not None:
@@ -158,7 +162,7 @@ class MqttSettings(Section):
             Subscription(filter="gridwhistle/senml/#", format=PayloadFormat.SENML),
         ),
         min_length=1,
-        description="topics that carry readings",
+        description="topics that carry readings; docs/formats.md tells the formats",
     )
     notify_prefix: PlainTopic = Field(
         "gridwhistle/notify", min_length=1, description="pushes go to <prefix>/<worker id>"

@@ -20,7 +20,7 @@ from pydantic_core import ErrorDetails
 
 from config.errors import ConfigurationError
 from config.problems import FileProblems, Problem, ProblemLog, join
-from config.settings import Settings
+from config.settings import LOCAL_FORMATS, Settings, Subscription
 from config.settings_table import ENVIRONMENT_PREFIX, Key, Setting, settings_table
 from config.tables import decode, read_bytes
 from config.vocabulary import Language
@@ -43,7 +43,7 @@ _ENVIRONMENT = "environment"
 
 @dataclass(frozen=True, slots=True)
 class SettingsReport:
-    """What came of loading. settings: None where there is any problem."""
+    """What came of loading. settings: None where any problem is an error."""
 
     settings: Settings | None
     problems: tuple[Problem, ...]
@@ -142,7 +142,20 @@ def read_settings(
                 inside = any(place[: len(details["loc"])] == details["loc"] != place for place in places)
                 if not inside:  # a list is told to be too short only because its entries are wrong
                     _write_down(details, merged)
+        else:
+            _look_at_zones(settings, merged)
     return SettingsReport(None if log.broken else settings, log.all())
+
+
+def _look_at_zones(settings: Settings, merged: _Merged) -> None:
+    """Warn of subscriptions whose devices write local times, where nothing says in which zone."""
+    named: list[tuple[Key, Subscription]] = [
+        (("mqtt", "subscriptions"), one) for one in settings.mqtt.subscriptions
+    ] + [(("parts",), one) for part in settings.parts for one in part.subscriptions]
+    for key, one in named:
+        if one.format in LOCAL_FORMATS and one.timezone is None:
+            origin = merged.origin(key)
+            origin.problems.warning("zone_missing", field=origin.field, found=one.filter, format=one.format)
 
 
 def _put_file(path: Path, problems: FileProblems, merged: _Merged) -> None:

@@ -359,3 +359,22 @@ def test_no_content_of_the_file_ever_raises(tmp_path: Path, content: bytes, name
 @pytest.mark.parametrize("content", ["mqtt: &a {host: *a}", "[" * 20_000, "? {a: b}\n: c", "1: 2", "mqtt: 3"])
 def test_nasty_yaml_is_a_problem_and_no_crash(tmp_path: Path, content: str) -> None:
     assert read_settings(written(tmp_path, content, "a.yaml"), environ={}).settings is None
+
+
+def test_local_times_without_a_zone_are_warned_of_and_do_not_stop_the_start(tmp_path: Path) -> None:
+    content = """
+city = "."
+[[mqtt.subscriptions]]
+filter = "tele/#"
+format = "tasmota"
+[[mqtt.subscriptions]]
+filter = "plugs/#"
+format = "tasmota"
+timezone = "Asia/Shanghai"
+"""
+    report = read_settings(written(tmp_path, content), environ={})
+    (problem,) = report.problems
+    assert report.settings is not None
+    assert (problem.level, problem.code, problem.field) == ("warning", "zone_missing", "mqtt.subscriptions")
+    assert problem.found == "tele/#"
+    assert problem.expected.en.startswith("a timezone beside it")
