@@ -5,6 +5,7 @@ Every change leaves what it is given untouched before ``from_us`` and from ``to_
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -167,39 +168,55 @@ Made = Added | Scaled | Replaced | Traced | Drawn
 
 
 class Changes:
-    """Many changes, applied in the order given. Costs one look-up per reading where nothing happens."""
+    """Many changes, applied in the order given.
+
+    Costs one look-up per reading where nothing happens, and some microseconds for each change that has a reading in the
+    column, however many there are.
+    """
 
     def __init__(self, changes: Sequence[Change], count: int) -> None:
         """count: of the sensors of the whole city."""
-        self._changes = tuple(change for change in changes if len(change.sensors))
-        self._from_us = np.array([change.from_us for change in self._changes], np.int64)
-        self._to_us = np.array([change.to_us for change in self._changes], np.int64)
-        self._touched: Bools = np.zeros(count, np.bool_)
-        for change in self._changes:
-            self._touched[change.sensors] = True
+        self._changes = tuple(changes)
+        self._from_us = np.array([change.from_us for change in changes], np.int64)
+        self._to_us = np.array([change.to_us for change in changes], np.int64)
+        sizes = [len(change.sensors) for change in changes]
+        rows = np.concatenate([np.empty(0, np.int64), *(change.sensors for change in changes)])
+        order = np.argsort(rows, kind="stable")
+        # of each row the changes that touch it, in their order, and its place in each
+        self._number = np.repeat(np.arange(len(changes), dtype=np.int32), sizes)[order]
+        self._place = np.concatenate([np.empty(0, np.int32), *(np.arange(size, dtype=np.int32) for size in sizes)])[
+            order
+        ]
+        self._many = np.bincount(rows, minlength=count)
+        self._touched: Bools = self._many > 0
+        self._first = np.concatenate(([0], np.cumsum(self._many)))
 
     def apply(self, sensors: Integers, times_us: Integers, values: Floats) -> None:
         """Change a column of values in place. sensors, times_us: whose and when, pairwise with the values."""
         if not len(sensors) or not self._changes:
             return
-        first, last = int(times_us.min()), int(times_us.max())
-        active = np.flatnonzero((self._from_us <= last) & (self._to_us > first))
-        if not active.size:
+        active = (self._from_us <= times_us.max()) & (self._to_us > times_us.min())
+        if not active.any():
             return
-        touched = np.flatnonzero(self._touched[sensors])
-        rows, times = sensors[touched], times_us[touched]
-        for number in active.tolist():
-            change = self._changes[number]
-            which = np.searchsorted(change.sensors, rows).clip(max=len(change.sensors) - 1)
-            hit = np.flatnonzero(change.sensors[which] == rows)
-            if hit.size:
-                values[touched[hit]] = change.changed(which[hit], times[hit], values[touched[hit]])
+        reading = np.flatnonzero(self._touched[sensors])
+        many = self._many[sensors[reading]]
+        ends = np.cumsum(many)
+        entry = np.repeat(self._first[sensors[reading]] - (ends - many), many) + np.arange(many.sum())
+        number, reading = self._number[entry], np.repeat(reading, many)
+        kept = np.flatnonzero(active[number])
+        kept = kept[np.argsort(number[kept], kind="stable")]
+        number, place, reading = number[kept], self._place[entry[kept]].astype(np.int64), reading[kept]
+        cuts = [*np.flatnonzero(np.diff(number, prepend=-1)).tolist(), len(number)]
+        for start, end in pairwise(cuts):
+            whose = reading[start:end]
+            change = self._changes[int(number[start])]
+            values[whose] = change.changed(place[start:end], times_us[whose], values[whose])
 
 
-def moments(stage: Stage, from_us: int, to_us: int) -> Integers:
-    """A lattice of times within a span and the run, as fine as the one of the truth about limits."""
+def moments(stage: Stage, from_us: int, to_us: int, most: int = LATTICE) -> Integers:
+    """A lattice of at most so many times within a span and the run, as fine as the one of the truth about limits."""
     first, last = max(from_us, stage.start_us), min(to_us, stage.end_us)
-    step_us = round(max(LATTICE_S, (last - first) / US_PER_SECOND / LATTICE) * US_PER_SECOND)
+    step_us = round(max(LATTICE_S, (last - first) / US_PER_SECOND / most) * US_PER_SECOND)
     return np.arange(first, last, step_us, dtype=np.int64)
 
 
@@ -225,8 +242,11 @@ def seen(stage: Stage, changes: Sequence[Change], *, sigmas: float = SIGMAS) -> 
     rows: list[Integers] = []
     peaks: list[Floats] = []
     first, last = stage.end_us, stage.start_us
-    for sensors in _blocks(changes):
-        times = moments(stage, min(change.from_us for change in changes), max(change.to_us for change in changes))
+    blocks = _blocks(changes)
+    # what a whole city sees is told on a coarser lattice: nobody waits for the second in which a haze ends
+    most = LATTICE if len(blocks) <= 1 else LATTICE // 4
+    for sensors in blocks:
+        times = moments(stage, min(change.from_us for change in changes), max(change.to_us for change in changes), most)
         if not times.size:
             break
         difference = _differences(stage, changes, sensors, times)
