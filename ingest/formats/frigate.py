@@ -10,10 +10,14 @@ event (of an end: ``end_time``): ``{label}/count`` tracked now, ``{label}/active
 object that is told of again (each minute) is not news. An object ends when Frigate says so, or when nothing was heard
 of it for FORGOTTEN_US, which only a lost message can cause. Frigate tells of every object at least once a minute: what
 is said of all of them is DOUBTFUL in the first SETTLING_US after we began to listen, when objects may be there that we
-do not know, and said again, at the time of receipt, with the first message after that.
+do not know, and said again with the first message after that.
 
 ``{prefix}/reviews``: ``review/alert`` and ``review/detection``, 1 while an item of that severity is going on, else 0;
-at its ``start_time`` and ``end_time``, and where an item grows into an alert at the time of receipt (it has no other).
+at its ``start_time`` and ``end_time``.
+
+What a message does not give the time of (an item that grows into an alert, counts said again, an object forgotten) is
+true as of receipt, less the lag of the last event and BEHIND_US: not so late as to overtake a picture that is still on
+its way, whose news would come as old news then, and page nobody.
 
 ``{prefix}/stats``: ``camera_fps``, ``process_fps``, ``skipped_fps``, ``detection_fps``, ``detection_enabled``,
 ``audio_dBFS`` and ``audio_rms`` of every camera, at ``service.last_updated``.
@@ -54,6 +58,8 @@ SETTLING_US: Final = 70_000_000
 """Frigate tells of an object that is there at least every 60 s (its ``significant_change``); some more for the way."""
 
 FORGOTTEN_US: Final = 600_000_000
+BEHIND_US: Final = 5_000_000
+MOST_LAG_US: Final = 60_000_000
 MOST_OBJECTS: Final = 100_000
 MOST_REVIEWS: Final = 10_000
 MOST_PREFIXES: Final = 1_000
@@ -82,10 +88,26 @@ Count = tuple[str, str, str]
 
 @dataclass(slots=True)
 class _Heard:
-    """One Frigate: since when it was listened to, and what was said of it before that could be known for sure."""
+    """One Frigate: since when it was listened to, and what was said of it before that could be known for sure.
+
+    lag_us: how long its last event was on the way, by its clock and ours. newest_us: of what was told of each camera.
+    """
 
     since_us: int
     unsure: set[Count] = field(default_factory=set)
+    lag_us: int = 0
+    newest_us: OrderedDict[str, int] = field(default_factory=OrderedDict)
+
+    def told(self, device: str, event_us: int) -> None:
+        """Note what was told of a camera."""
+        self.newest_us[device] = max(event_us, self.newest_us.pop(device, event_us))
+        if len(self.newest_us) > MOST_REVIEWS:
+            self.newest_us.popitem(last=False)
+
+    def as_of(self, device: str, at_us: int) -> int:
+        """When that was true of a camera of which a message gives no time."""
+        after_newest = min(self.newest_us.get(device, 0) + 1000, at_us)  # one of the future does not count
+        return max(after_newest, at_us - min(max(0, self.lag_us), MOST_LAG_US) - BEHIND_US)
 
 
 class Decoder:
@@ -111,7 +133,7 @@ class Decoder:
                 if last == "events":
                     self._event(gathered, heard, prefix, payload, at_us)
                 elif last == "reviews":
-                    self._review(gathered, prefix, payload, at_us)
+                    self._review(gathered, heard, prefix, payload, at_us)
                 else:
                     _take_stats(gathered, prefix, payload)
                 self._settle(gathered, heard, at_us)
@@ -136,7 +158,10 @@ class Decoder:
                 self._heard[oldest.prefix].unsure.update(_counts(oldest))
         if heard.unsure and at_us - heard.since_us >= SETTLING_US:
             counts, heard.unsure = sorted(heard.unsure), set()
-            self._tell(gathered, counts, at_us, Quality.GOOD)
+            as_of = {device: heard.as_of(device, at_us) for device, _, _ in counts}
+            for count in counts:
+                heard.told(count[0], as_of[count[0]])
+                self._tell(gathered, [count], as_of[count[0]], Quality.GOOD)
 
     def _event(self, gathered: Gathered, heard: _Heard, prefix: str, payload: bytes, at_us: int) -> None:
         told = _told(gathered, prefix, payload)
@@ -163,6 +188,8 @@ class Decoder:
             return
         event_us = _time(gathered, device, label, after.get("end_time" if kind == "end" else "frame_time"))
         if event_us is not None:
+            heard.lag_us = at_us - event_us
+            heard.told(device, event_us)
             counts = {(device, "", label), *_counts(before), *_counts(now)}
             sure = at_us - heard.since_us >= SETTLING_US
             if not sure and len(heard.unsure) < MOST_OBJECTS:
@@ -196,7 +223,7 @@ class Decoder:
                 vehicles = sum(one.label in VEHICLES for one in there)
                 gathered.add(device, "vehicles/count", event_us, float(vehicles), quality=trust)
 
-    def _review(self, gathered: Gathered, prefix: str, payload: bytes, at_us: int) -> None:
+    def _review(self, gathered: Gathered, heard: _Heard, prefix: str, payload: bytes, at_us: int) -> None:
         told = _told(gathered, prefix, payload)
         if told is None:
             return
@@ -214,9 +241,13 @@ class Decoder:
                 self._reviews.popitem(last=False)
             if before == (device, severity):
                 return
-        name = "end_time" if kind == "end" else "start_time"
-        event_us = at_us if before and kind != "end" else _time(gathered, device, "review/alert", after.get(name))
+        if before and kind != "end":
+            event_us: int | None = heard.as_of(f"{device}/review", at_us)
+        else:
+            name = "end_time" if kind == "end" else "start_time"
+            event_us = _time(gathered, device, "review/alert", after.get(name))
         if event_us is not None:
+            heard.told(f"{device}/review", event_us)
             for one in SEVERITIES:
                 if one == severity or (before and one == before[1]):
                     going = (device, one) in self._reviews.values()

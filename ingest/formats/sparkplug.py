@@ -73,7 +73,7 @@ class Named(NamedTuple):
 class Node:
     """What is known of one node since its birth."""
 
-    __slots__ = ("aliases", "asked_us", "bdseq", "devices", "expected", "owes")
+    __slots__ = ("aliases", "asked_us", "bdseq", "devices", "expected", "named", "owes")
 
     def __init__(self) -> None:
         self.owes = True  # its births
@@ -81,19 +81,22 @@ class Node:
         self.bdseq: int | None = None
         self.aliases: dict[int, Named] = {}
         self.devices: dict[str, dict[str, Named]] = {}
+        self.named = 0  # metrics, over all devices
         self.asked_us: int | None = None
-
-    def size(self) -> int:
-        """How many metrics it has named."""
-        return sum(map(len, self.devices.values()))
 
     def forget(self, device: str | None = None) -> None:
         """Know nothing more of one device, or of the node and all its devices."""
         if device is None:
-            self.owes, self.bdseq = True, None
+            self.owes, self.bdseq, self.named = True, None, 0
             self.aliases, self.devices = {}, {}
-        elif self.devices.pop(device, None) is not None:
+        elif device in self.devices:
+            self.named -= len(self.devices.pop(device))
             self.aliases = {alias: named for alias, named in self.aliases.items() if named.device != device}
+
+    def learn(self, device: str, named: dict[str, Named]) -> None:
+        """Know what a birth says of a device."""
+        self.devices[device] = named
+        self.named += len(named)
 
 
 class _Place(NamedTuple):
@@ -177,16 +180,16 @@ class Decoder:
         if node is None:
             node = self._nodes[key] = Node()
             if len(self._nodes) > MOST_NODES:
-                self._metrics -= self._nodes.popitem(last=False)[1].size()
+                self._metrics -= self._nodes.popitem(last=False)[1].named
         else:
             self._nodes.move_to_end(key)
         return node
 
     def _change(self, node: Node, device: str | None = None) -> None:
         """Forget a device, or a node and all its devices."""
-        before = node.size()
+        self._metrics -= node.named
         node.forget(device)
-        self._metrics += node.size() - before
+        self._metrics += node.named
 
     def _die(self, node: Node, metrics: Sequence[Metric]) -> None:
         """Forget a node that died, unless the death is that of a session before its last birth."""
@@ -222,10 +225,10 @@ class Decoder:
             one = named[metric.name] = Named(place.device, metric.name, metric.datatype)
             if metric.alias is not None:
                 node.aliases[metric.alias] = one
-        node.devices[place.device] = named
+        node.learn(place.device, named)
         self._metrics += len(named)
         while self._metrics > MOST_METRICS and len(self._nodes) > 1:
-            self._metrics -= self._nodes.popitem(last=False)[1].size()
+            self._metrics -= self._nodes.popitem(last=False)[1].named
 
     def _request(self, gathered: Gathered) -> None:
         """Ask those nodes for their births that have not just been asked."""

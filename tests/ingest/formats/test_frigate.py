@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.formats import frigate
-from ingest.formats.frigate import FORGOTTEN_US, SETTLING_US, Decoder
+from ingest.formats.frigate import BEHIND_US, FORGOTTEN_US, SETTLING_US, Decoder
 from ingest.model import Quality, RefusalReason
 from tests.ingest.builders import NOW_S, NOW_US
 from tests.ingest.formats.heard import Heard, Told, all_broken, hear
@@ -132,7 +132,7 @@ class TestObjects:
         hear(decoder, event("new", "lost", current_zones=["roof"]))
         heard = hear(decoder, ("frigate/stats", b'{"cameras": {}, "service": {}}'), at_us=NOW_US + FORGOTTEN_US + 1)
         assert heard.values[f"{YARD}/person/count"] == heard.values[f"{YARD}/roof/person/score"] == 0
-        assert set(heard.times.values()) == {NOW_US + FORGOTTEN_US + 1}
+        assert set(heard.times.values()) == {NOW_US + FORGOTTEN_US + 1 - BEHIND_US}
 
     def test_after_a_start_of_ours_what_is_said_of_all_is_doubtful_and_said_again(self) -> None:
         decoder = Decoder()
@@ -145,8 +145,29 @@ class TestObjects:
         assert sure.values[f"{YARD}/person/count"] == 1
         assert sure.values[f"{YARD}/dog/score"] == 0
         assert set(sure.qualities.values()) == {Quality.GOOD}
-        assert set(sure.times.values()) == {at_us}
+        assert set(sure.times.values()) == {at_us - BEHIND_US}
         assert hear(decoder, ("frigate/stats", b'{"cameras": {}, "service": {}}'), at_us=at_us).readings == []
+
+    def test_what_is_said_again_overtakes_no_picture_that_is_on_its_way(self) -> None:
+        decoder = Decoder()
+        hear(decoder, event("new", at=NOW_S - 2))  # two seconds on the way, or by the clocks
+        at_us = NOW_US + SETTLING_US
+        both = hear(
+            decoder,
+            ("frigate/stats", b'{"cameras": {}, "service": {}}'),
+            event("new", "fire", label="person", at=at_us / 1e6 - 6.5),  # slower still
+            at_us=at_us,
+        )
+        times = [event_us for name, event_us, _, _ in both.readings if name == f"{YARD}/person/count"]
+        assert times == [at_us - 2_000_000 - BEHIND_US, at_us - 6_500_000]
+
+    @pytest.mark.parametrize("odd_s", [0.0, 253_402_300_799.0, NOW_S + 1e6])
+    def test_one_picture_with_an_odd_time_spoils_nothing_that_is_said_again(self, odd_s: float) -> None:
+        decoder = Decoder()
+        hear(decoder, event("new", at=odd_s))
+        at_us = NOW_US + SETTLING_US
+        sure = hear(decoder, ("frigate/stats", b'{"cameras": {}, "service": {}}'), at_us=at_us)
+        assert all(at_us - BEHIND_US - 60_000_000 <= event_us <= at_us for event_us in sure.times.values())
 
     @pytest.mark.parametrize(
         ("after", "reason"),
@@ -229,7 +250,7 @@ class TestReviews:
         assert hear(decoder, review("update")).others == 1
         grown = hear(decoder, review("update", "alert"))
         assert grown.values == {f"{YARD}/review/alert": 1, f"{YARD}/review/detection": 0}
-        assert set(grown.times.values()) == {NOW_US}
+        assert set(grown.times.values()) == {NOW_US - BEHIND_US + 1000}  # right after what was told of it last
         end = hear(decoder, review("end", "alert", end=NOW_S + 3))
         assert end.values == {f"{YARD}/review/alert": 0}
         assert set(end.times.values()) == {(NOW_S + 3) * 1_000_000}

@@ -410,7 +410,7 @@ class TestBounds:
         for node in "ABCAD":
             hear(decoder, nbirth(metric("T", 1, value=1, told=True), node=node))
         assert [key[2] for key in decoder._nodes] == ["C", "A", "D"]
-        assert decoder._metrics == sum(node.size() for node in decoder._nodes.values())
+        assert decoder._metrics == sum(node.named for node in decoder._nodes.values())
 
     def test_names_are_bounded_over_all_nodes(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(sparkplug, "MOST_METRICS", 10)
@@ -418,7 +418,7 @@ class TestBounds:
         for node in "ABC":
             hear(decoder, nbirth(*(metric(f"T{place}", place, value=1, told=True) for place in range(4)), node=node))
         assert [key[2] for key in decoder._nodes] == ["B", "C"]
-        assert decoder._metrics == sum(node.size() for node in decoder._nodes.values())
+        assert decoder._metrics == sum(node.named for node in decoder._nodes.values())
 
     def test_a_message_with_too_many_metrics_is_refused_whole(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(sparkplug, "MOST_FIELDS", 3)
