@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from config.city import City
 from config.clock import US_PER_SECOND
 from sensors_sim.physics.burst import Structures
-from sensors_sim.physics.chance import CONFUSED_PER_WEEK, come_and_go, confusions, open_or_shut
+from sensors_sim.physics.chance import CONFUSED_PER_WEEK, LIVELY, come_and_go, confusions, open_or_shut, tally
 from sensors_sim.physics.course import COURSES, Courses
 from sensors_sim.physics.field import Fields
 from sensors_sim.physics.noise import ar1, unit_hash
 from sensors_sim.physics.places import density, rhythm_of
-from sensors_sim.physics.quiet import quiet_scale, top_score
+from sensors_sim.physics.quiet import OUTING_MORE, quiet_scale, top_score
 from sensors_sim.physics.rhythm import RHYTHMS, Week, at_hours
 from sensors_sim.physics.schedule import Schedule
 from sensors_sim.physics.signals import SIGNALS, Law
@@ -29,13 +29,11 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-LIVELY = 0.4
-"""How much the mean of a tally comes and goes, as a spread of its logarithm."""
 HOURS_APART = 0.25
 """Nobody keeps the city's hours exactly: standard deviation of each sensor's own, hours; of elders and shops more."""
 OWN_HOURS = {"elder": 0.8, "shop": 0.6}
 OUTINGS = 0.25
-"""Share of weekday mornings that an elder spends out walking; always the same weekdays."""
+"""Share of mornings that an elder spends out walking; always the same days of the week."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +182,7 @@ class District:
             keys = self._key[sensors[old]]
             out = unit_hash(keys, np.full(len(old), 300 + day % 7)) < OUTINGS
             since = hour - 48 - 8.5 - 2 * unit_hash(keys, np.full(len(old), 310))
-            found[old] *= 1 + 0.6 * out * np.clip(np.minimum(since, 2.0 - since) * 4, 0.0, 1.0)
+            found[old] *= 1 + OUTING_MORE * out * np.clip(np.minimum(since, 2.0 - since) * 4, 0.0, 1.0)
         return found
 
     def mean(self, sensors: Integers, time_us: int) -> Floats:
@@ -248,8 +246,7 @@ class District:
         return present, present
 
     def _tally(self, drawn: _Drawn) -> tuple[Floats, Floats]:
-        lively = np.exp(LIVELY * drawn.state - LIVELY**2 / 2)
-        return self._rng.poisson(drawn.expected * lively).astype(np.float64), drawn.state
+        return tally(self._rng, drawn.expected, drawn.state), drawn.state
 
     def _switch(self, drawn: _Drawn) -> tuple[Floats, Floats]:
         stands = open_or_shut(self._rng, drawn.before, drawn.expected / 3600, drawn.elapsed_s, drawn.memory_s)

@@ -24,6 +24,19 @@ def come_and_go(
     return value
 
 
+LIVELY = 0.4
+"""How much the mean of a tally comes and goes, as a spread of its logarithm."""
+
+
+def tally(rng: np.random.Generator, expected: Floats, state: Floats) -> Floats:
+    """What has been counted of something that comes in spells: a Poisson number of a log-normal mean (a Cox process).
+
+    state: of standard deviation 1; what it remembers, the spells do.
+    """
+    value: Floats = rng.poisson(expected * np.exp(LIVELY * state - LIVELY**2 / 2)).astype(np.float64)
+    return value
+
+
 def open_or_shut(
     rng: np.random.Generator, was_open: Floats, opens_per_s: Floats, elapsed_s: Floats, open_s: Floats
 ) -> Floats:
@@ -61,5 +74,5 @@ def confusions(keys: Integers, seconds: Floats, per_week: float) -> Floats:
         begin = unit_hash(draw[hit] + 2, number[hit]) * (CELL_S - lasts)
         strong = 0.3 + 0.7 * unit_hash(draw[hit] + 3, number[hit])
         inside = np.clip((since[hit] - begin) / lasts, 0.0, 1.0)
-        found[hit] = strong * np.sin(np.pi * inside) ** 0.5
+        found[hit] = strong * np.sqrt(4 * inside * (1 - inside))
     return found

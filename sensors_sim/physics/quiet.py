@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from config.city import City
 from config.limits import Limit, Side
+from sensors_sim.physics.chance import LIVELY
 from sensors_sim.physics.course import SPANS
 from sensors_sim.physics.signals import SIGNALS, Law, Signal
 from sensors_sim.physics.table import SignalTable
@@ -20,6 +21,8 @@ _APART = 5.0
 """And a count stays so many of its standard deviations below it."""
 _FIELD = 2.5
 """The highest that a field stands, in its standard deviations."""
+OUTING_MORE = 0.6
+"""By what part an elder moves more while out walking."""
 _SURE = 0.75
 """How sure a classifier is at most of something harmless."""
 
@@ -48,8 +51,10 @@ def crest(signal: Signal, place: Floats) -> Floats:
     own = 2.0 if signal.own == "sign" else 1.0
     base = signal.level + max(gain * edge for edge in span) + own * max(abs(own_gain * edge) for edge in own_span)
     z = _FIELD * (signal.city + signal.local) + place
-    if signal.law in {Law.COUNT, Law.TALLY}:
+    if signal.law is Law.COUNT:
         return base * np.exp(z)
+    if signal.law is Law.TALLY:
+        return base * np.exp(z + 4 * LIVELY) * (1 + OUTING_MORE)
     if signal.law is Law.BURST:
         return 4.5 * base * np.exp(z)
     value: Floats = (base * np.exp(z) if signal.law is Law.PRODUCT else base + z) + 3 * signal.noise

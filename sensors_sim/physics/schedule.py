@@ -62,13 +62,12 @@ class Schedule:
             hurry = self._hurries[self._begun]
             self._begun += 1
             interval = np.maximum((self._interval_us[hurry.sensors] / hurry.times).astype(np.int64), 1000)
-            first = hurry.from_us + (unit_hash(self._key[hurry.sensors], np.full(len(interval), 7)) * interval).astype(
-                np.int64
-            )
+            wait_ms = unit_hash(self._key[hurry.sensors], np.full(len(interval), 7)) * interval // 1000
+            first = (-(-hurry.from_us // 1000) + wait_ms.astype(np.int64)) * 1000
             sooner = (self.next_us[hurry.sensors] >= hurry.from_us) & (first < self.next_us[hurry.sensors])
             sensors = hurry.sensors[sooner]
             self._nominal_us[sensors] = first[sooner]
-            self.next_us[sensors] = -(-first[sooner] // 1000) * 1000
+            self.next_us[sensors] = first[sooner]
 
     def _go_on(self, due: Integers) -> None:
         interval = self._interval_us[due]
@@ -89,6 +88,8 @@ class Schedule:
         self._begin_hurries(until_us)
         sensors: list[Integers] = []
         times: list[Integers] = []
+        if self._running.size:
+            self._run(until_us, sensors, times)
         due = np.flatnonzero(self.next_us < until_us)
         while due.size:
             bursts = self._burst[due] > 1
@@ -103,8 +104,6 @@ class Schedule:
             if self._running.size:
                 self._run(until_us, sensors, times)
             due = due[self.next_us[due] < until_us]
-        if self._running.size:
-            self._run(until_us, sensors, times)
         if not sensors:
             return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
         all_sensors, all_times = np.concatenate(sensors), np.concatenate(times)

@@ -254,7 +254,9 @@ def _air(making: _Making) -> tuple[Floats, Floats, Floats]:
     daylight = clear * through_clouds(making.cloud)
     keep = np.exp(-1 / _WARMING_MIN)
     warmth = lfilter([1 - keep], [1.0, -keep], daylight)
-    usual = float(lfilter([1 - keep], [1.0, -keep], clear).mean())
+    sums = np.concatenate((np.zeros(1), np.cumsum(clear)))
+    usual = (sums[1440:] - sums[:-1440]) / 1440  # what a clear day brings, of the day before each minute
+    usual = np.concatenate((np.full(len(clear) - len(usual), usual[0]), usual))
     season = season_c(making.day, making.latitude_deg)
     mass = 1.2 * making.wander(9, 1800)
     temperature = season + climate.warmer_k + mass + climate.swing_k * (warmth - usual) - making.chill
