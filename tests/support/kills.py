@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from config.city_files import EXAMPLE, load_city
 from config.clock import US_PER_SECOND, SystemClock
@@ -116,7 +118,21 @@ def run(folder: Path, broker: Server, database: Server, sent: Stream, kill_after
         daemon.stop()
     finally:
         daemon.kill()
+        _forget(broker, folder.name)
     return _outcome(folder, database)
+
+
+def _forget(broker: Server, client_id: str) -> None:
+    """End the sessions that a daemon left at the broker, or they would gather every later run's readings."""
+    for name in (client_id, f"{client_id}-urgent"):
+        client = Client(CallbackAPIVersion.VERSION2, client_id=name, protocol=MQTTProtocolVersion.MQTTv5)
+        gone = threading.Event()
+        client.on_connect = lambda told, *_: told.disconnect()
+        client.on_disconnect = lambda *_, gone=gone: gone.set()
+        client.connect("127.0.0.1", broker.port, clean_start=True)
+        client.loop_start()
+        gone.wait(PATIENCE_S)
+        client.loop_stop()
 
 
 def difference(sent: Stream, undisturbed: Outcome, found: Outcome) -> str:
