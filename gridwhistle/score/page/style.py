@@ -70,11 +70,13 @@ tbody th { color: var(--ink); font-size: 15px; border-bottom: 1px solid #e5e8ea;
 .soft { color: var(--soft); } .code { white-space: nowrap; }
 .outcome { font-weight: 650; white-space: nowrap; } .outcome.right { color: var(--good); font-weight: 500; }
 .outcome.missed, .outcome.mistaken { color: var(--bad); } .outcome.not_shown { color: var(--soft); font-weight: 400; }
+.two > *, .stack > * { min-width: 0; }
 .two { display: grid; grid-template-columns: 1fr 1fr; gap: 26px; align-items: start; }
 .stack > * + * { margin-top: 18px; }
 @media (max-width: 900px) { .tiles, .curves, .two { grid-template-columns: 1fr 1fr; } .curves,
   .two { grid-template-columns: 1fr; } }
-@media (max-width: 520px) { .tiles { grid-template-columns: 1fr; } section { padding: 16px 14px; } }
+@media (max-width: 520px) { .curve figcaption { grid-template-columns: minmax(0, 1fr); } .curve .told { text-align: left; white-space: normal; }
+  .tiles { grid-template-columns: 1fr; } section { padding: 16px 14px; } }
 @media print {
   html { background: #fff; } body { max-width: none; padding: 0; font-size: 11pt; }
   section { border: 0; padding: 8px 0 14px; border-radius: 0; } * { print-color-adjust: exact;

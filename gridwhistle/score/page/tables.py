@@ -117,7 +117,8 @@ def confusion_table(report: Report, say: Words) -> str:
         + "</tr>"
         for thing in Thing
     )
-    return f'<table class="confusion"><thead><tr><th></th>{heads}</tr></thead><tbody>{body}</tbody></table>'
+    whole = f"<thead><tr><th></th>{heads}</tr></thead><tbody>{body}</tbody>"
+    return f'<div class="scroll"><table class="confusion">{whole}</table></div>'
 
 
 def kinds_table(report: Report, say: Words) -> str:
