@@ -81,7 +81,7 @@ class Node:
         self.bdseq: int | None = None
         self.aliases: dict[int, Named] = {}
         self.devices: dict[str, dict[str, Named]] = {}
-        self.named = 0  # metrics, over all devices
+        self.named = 0  # metrics and devices
         self.asked_us: int | None = None
 
     def forget(self, device: str | None = None) -> None:
@@ -90,13 +90,13 @@ class Node:
             self.owes, self.bdseq, self.named = True, None, 0
             self.aliases, self.devices = {}, {}
         elif device in self.devices:
-            self.named -= len(self.devices.pop(device))
+            self.named -= len(self.devices.pop(device)) + 1
             self.aliases = {alias: named for alias, named in self.aliases.items() if named.device != device}
 
     def learn(self, device: str, named: dict[str, Named]) -> None:
         """Know what a birth says of a device."""
         self.devices[device] = named
-        self.named += len(named)
+        self.named += len(named) + 1
 
 
 class _Place(NamedTuple):
@@ -217,7 +217,7 @@ class Decoder:
         self._change(node, place.device)
         named: dict[str, Named] = {}
         for metric in metrics:
-            if metric.name is None:
+            if metric.name is None or metric.name in named:
                 continue
             if metric.name == "bdSeq" and place.kind == "NBIRTH":
                 node.bdseq = _bdseq(metric)
@@ -225,10 +225,13 @@ class Decoder:
             one = named[metric.name] = Named(place.device, metric.name, metric.datatype)
             if metric.alias is not None:
                 node.aliases[metric.alias] = one
+        self._metrics -= node.named
         node.learn(place.device, named)
-        self._metrics += len(named)
+        self._metrics += node.named
         while self._metrics > MOST_METRICS and len(self._nodes) > 1:
             self._metrics -= self._nodes.popitem(last=False)[1].named
+        if self._metrics > MOST_METRICS:
+            self._change(node)
 
     def _request(self, gathered: Gathered) -> None:
         """Ask those nodes for their births that have not just been asked."""
@@ -246,10 +249,10 @@ class Decoder:
 def _place(topic: str) -> _Place | str:
     """Whom a topic is about; "" for one that carries no readings, else what is wrong with it."""
     levels = topic.split("/")
-    if levels[-2:-1] == ["STATE"]:
-        return ""  # a host application's own state, before and since edition 3
     start = levels.index(NAMESPACE) if NAMESPACE in levels else len(levels)
     before, own = levels[:start], levels[start + 1 :]
+    if (own or levels)[0] == "STATE":
+        return ""  # a host application's own state, since and before edition 3
     if not all(levels) or len(own) not in (3, 4):
         return f"topic {shown(topic)}"
     group, kind, node, *device = own

@@ -351,7 +351,7 @@ class TestValues:
 class TestTopics:
     @pytest.mark.parametrize(
         "topic",
-        ["spBv1.0/STATE/scada", "STATE/scada", "spBv1.0/G/NCMD/N", "spBv1.0/G/DCMD/N/D"],
+        ["spBv1.0/STATE/scada", "STATE/scada", "north/spBv1.0/STATE/scada", "spBv1.0/G/NCMD/N", "spBv1.0/G/DCMD/N/D"],
     )
     def test_what_host_applications_say_is_no_reading(self, topic: str) -> None:
         heard = hear(Decoder(), (topic, b'{"online": true}'))
@@ -361,7 +361,7 @@ class TestTopics:
         "topic",
         [
             *("", "x", "spAv1.0/G/NDATA/N", "spBv1.0/G/NDATA", "spBv1.0/G/NDATA/N/D", "spBv1.0/G/DDATA/N"),
-            *("spBv1.0//NDATA/N", "spBv1.0/G/XDATA/N", "spBv1.0/G/NDATA/N/D/E", "\ud800"),
+            *("x/STATE/y", "spBv1.0//NDATA/N", "spBv1.0/G/XDATA/N", "spBv1.0/G/NDATA/N/D/E", "\ud800"),
         ],
     )
     def test_a_topic_that_is_none_of_sparkplugs_is_refused(self, topic: str) -> None:
@@ -413,12 +413,22 @@ class TestBounds:
         assert decoder._metrics == sum(node.named for node in decoder._nodes.values())
 
     def test_names_are_bounded_over_all_nodes(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(sparkplug, "MOST_METRICS", 10)
+        monkeypatch.setattr(sparkplug, "MOST_METRICS", 12)
         decoder = Decoder()
         for node in "ABC":
             hear(decoder, nbirth(*(metric(f"T{place}", place, value=1, told=True) for place in range(4)), node=node))
         assert [key[2] for key in decoder._nodes] == ["B", "C"]
         assert decoder._metrics == sum(node.named for node in decoder._nodes.values())
+
+    def test_devices_and_aliases_without_names_are_bounded_too(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(sparkplug, "MOST_METRICS", 10)
+        decoder = Decoder()
+        hear(decoder, nbirth(*(metric("T", alias, value=1, told=True) for alias in range(50)), node="A"))
+        assert len(decoder._nodes["", "G", "A"].aliases) == 1
+        for place in range(20):
+            hear(decoder, message("DBIRTH", place, node="B", device=f"D{place}"))
+        assert [key[2] for key in decoder._nodes] == ["B"]
+        assert decoder._metrics == decoder._nodes["", "G", "B"].named <= 10
 
     def test_a_message_with_too_many_metrics_is_refused_whole(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(sparkplug, "MOST_FIELDS", 3)
