@@ -13,7 +13,7 @@ import numpy as np
 
 from config.clock import US_PER_SECOND
 from config.vocabulary import Category
-from sensors_sim.happenings.common import option
+from sensors_sim.happenings.common import knows, option
 from sensors_sim.happenings.places import free_rows, of, same_box
 from sensors_sim.scenario import Wish
 from sensors_sim.staging import CannotError, Stage, Staged, episode
@@ -75,6 +75,7 @@ def camera_vandal(stage: Stage, wish: Wish) -> Staged:
 
     Options: ``cameras`` (6), ``way``: covered, sprayed, darkened or frozen for all of them, else each another.
     """
+    knows(wish, "cameras", "way")
     pictures = free_rows(stage, wish, "sensor of a camera's picture", *PICTURE)
     device = stage.world.city.columns.device.code
     one_of_each = list({int(device[row]): row for row in reversed(pictures)}.values())[::-1]

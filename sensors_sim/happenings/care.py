@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from config.clock import US_PER_SECOND, from_datetime, to_datetime
 from config.vocabulary import Category
 from sensors_sim.changes import Made, Replaced, sigmas_of_a_run
-from sensors_sim.happenings.common import Certain, event, narrowed, option
+from sensors_sim.happenings.common import Certain, event, knows, narrowed, option
 from sensors_sim.happenings.places import free_rows, of, same_box, same_building, use_of, wanted
 from sensors_sim.scenario import Wish
 from sensors_sim.staging import CannotError, Stage, Staged, episode
@@ -85,6 +85,7 @@ def elder_falls(stage: Stage, wish: Wish) -> Staged:
     Option ``presses: 1``: the help button is pressed minutes later and stays so until somebody comes. strength has no
     meaning: a fall is a fall.
     """
+    knows(wish, "presses")
     row = stage.pick(free_rows(stage, wish, "sensor of an elder's activity", "activity"))
     from_us = between(stage, AWAKE, wish)
     to_us = min(stage.end_us, from_us + stage.lasts_us(wish, FOUND_S))
@@ -106,6 +107,7 @@ def elder_falls(stage: Stage, wish: Wish) -> Staged:
 
 def help_pressed(stage: Stage, wish: Wish) -> Staged:
     """Somebody presses a help button; it stays raised until somebody has come (``lasts``, 30 min)."""
+    knows(wish)
     row = stage.pick(free_rows(stage, wish, "help button", "help_button"))
     from_us = stage.onset_us(wish)
     change = _held(row, 1.0, from_us, min(stage.end_us, from_us + stage.lasts_us(wish, PRESSED_S)))
@@ -134,6 +136,7 @@ def _certain(stage: Stage, changes: tuple[Made, ...], row: int, *, kind: str, ca
 
 def door_forced(stage: Stage, wish: Wish) -> Staged:
     """A door is forced and stands open until somebody shuts it (``lasts``, 30 min)."""
+    knows(wish)
     row = stage.pick(free_rows(stage, wish, "door contact", "door_open"))
     from_us = stage.onset_us(wish)
     change = _held(row, 1.0, from_us, min(stage.end_us, from_us + stage.lasts_us(wish, FORCED_S)))
@@ -159,6 +162,7 @@ def intrusion(stage: Stage, wish: Wish) -> Staged:
 
     ``lasts`` 25 min. strength below 1 is a person whom the camera takes for one less surely.
     """
+    knows(wish)
     doors, scores = stage.rows("door_open"), stage.rows("intrusion_score")
     if not doors and not scores:
         raise CannotError("the city has neither a free door contact nor a free intrusion score of a camera")

@@ -18,6 +18,14 @@ Integers = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
 
+def knows(wish: Wish, *names: str) -> None:
+    """Raises CannotError where a wish has an option that its kind does not know."""
+    for name in wish.options:
+        if name not in names:
+            expected = f"expected one of {', '.join(names)}" if names else f"{wish.kind} has none"
+            raise CannotError(f"option {name} is unknown: {expected}")
+
+
 def option(wish: Wish, name: str, usual: float) -> float:
     """A number among a wish's options. Raises CannotError where it is a text."""
     value = wish.options.get(name, usual)

@@ -9,7 +9,7 @@ from config.clock import US_PER_SECOND
 from config.limits import Side
 from config.vocabulary import Category
 from sensors_sim.changes import Added, Made, Scaled, sigmas_of_a_run
-from sensors_sim.happenings.common import event, option
+from sensors_sim.happenings.common import event, knows, option
 from sensors_sim.happenings.places import free_rows, of
 from sensors_sim.scenario import Wish
 from sensors_sim.staging import CannotError, Stage, Staged
@@ -79,6 +79,7 @@ def _around(world: World, row: int, rows: Integers, wide_m: float) -> tuple[Inte
 
 def crowd(stage: Stage, wish: Wish) -> Staged:
     """Too many people at one camera's place. Strength 1 is 1.8 times what the place holds; ``lasts`` 30 min."""
+    knows(wish)
     rows = free_rows(stage, wish, "camera that counts people", "people")
     limited = [row for row in rows if stage.world.city.limits.of(stage.world.city.columns.ids[row], "people")]
     row = stage.pick(limited or rows)
@@ -104,6 +105,7 @@ def festival(stage: Stage, wish: Wish) -> Staged:
 
     ``lasts`` 4 h; strength 1 is 1.8 times the capacity in the middle. Option ``wide_m``: half its length (450 m).
     """
+    knows(wish, "wide_m")
     rows = free_rows(stage, wish, "camera that counts people", "people")
     world, from_us, lasts_us = stage.world, stage.onset_us(wish), stage.lasts_us(wish, FESTIVAL_S)
     wide_m = option(wish, "wide_m", FESTIVAL_M)
@@ -141,6 +143,7 @@ def traffic_jam(stage: Stage, wish: Wish) -> Staged:
 
     ``lasts`` 45 min; strength 1 is twice as many.
     """
+    knows(wish)
     row = stage.pick(free_rows(stage, wish, "camera that counts vehicles", "vehicles"))
     rows, share = _around(stage.world, row, of(stage, np.arange(len(stage.world.east)), "vehicles"), JAM_M)
     from_us, lasts_us = stage.onset_us(wish), stage.lasts_us(wish, JAM_S)

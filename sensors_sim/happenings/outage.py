@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from config.clock import US_PER_SECOND
 from config.vocabulary import GridLevel
-from sensors_sim.happenings.common import below, option
+from sensors_sim.happenings.common import below, knows, option
 from sensors_sim.scenario import Wish
 from sensors_sim.staging import CannotError, Hurry, Outage, Stage, Staged
 from sensors_sim.truth import FAULT_ROLES, Fault, FaultKind, Silence, on_duty
@@ -119,6 +119,7 @@ def _silence(stage: Stage, kind: str, node: str, boxes: Integers, *, from_us: in
 
 def network_split(stage: Stage, wish: Wish) -> Staged:
     """One street (or the node wished) cannot send for ``lasts`` (1 h): its boxes measure on, and send it afterwards."""
+    knows(wish)
     node, inside = _calm_node(stage, wish, GridLevel.STREET)
     from_us = stage.onset_us(wish)
     to_us = min(stage.end_us, from_us + stage.lasts_us(wish, SPLIT_S))
@@ -134,6 +135,7 @@ def power_cut(stage: Stage, wish: Wish) -> Staged:
     Gas alarms last half an hour on their own supply, boxes with batteries all the while. When power returns the boxes
     start one after the other, and some stand on a new zero, which is a fault of theirs (option ``jumps``: their share).
     """
+    knows(wish, "jumps")
     world = stage.world
     node, inside = _calm_node(stage, wish, GridLevel.COMMUNITY)
     from_us = stage.onset_us(wish)
@@ -190,6 +192,7 @@ def storm_load(stage: Stage, wish: Wish) -> Staged:
 
     Options: ``share`` of the boxes (0.7), ``times`` as often (3, times the strength). No event: only load.
     """
+    knows(wish, "share", "times")
     share, times = option(wish, "share", STORM_SHARE), option(wish, "times", STORM_TIMES) * wish.strength
     if not 0 < share <= 1 or times < 1:
         raise CannotError(f"share is {share} and times {times}, expected above 0 to 1 and at least 1")

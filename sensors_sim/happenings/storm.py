@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from config.clock import US_PER_SECOND
 from config.quantities import QUANTITIES
 from sensors_sim.changes import Drawn, Made, seen
-from sensors_sim.happenings.common import Certain, narrowed, option
+from sensors_sim.happenings.common import Certain, knows, narrowed, option
 from sensors_sim.happenings.places import wanted
 from sensors_sim.physics.weather import Weather
 from sensors_sim.scenario import Wish
@@ -115,6 +115,7 @@ def storm_damage(stage: Stage, wish: Wish) -> Staged:
     Options: ``events`` (1), or ``per_1000``: for every 1,000 sensors; ``shaken``: share of the cameras that shake (0.3
     where per_1000 is given). strength: times what wind does to noise and tilt. Needs wind: at least 8 m/s at some time.
     """
+    knows(wish, "events", "per_1000", "shaken")
     size = len(stage.world.east)
     per_1000 = option(wish, "per_1000", 0.0)
     count = max(1, round(per_1000 * size / 1000) if per_1000 else round(option(wish, "events", 1)))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from config.clock import US_PER_SECOND
 from config.vocabulary import Category
 from sensors_sim.changes import Added
-from sensors_sim.happenings.common import by_quantity, choice, event, option
+from sensors_sim.happenings.common import by_quantity, choice, event, knows, option
 from sensors_sim.happenings.places import free_rows, of, same_building, wanted
 from sensors_sim.physics.ground import (
     accelerating,
@@ -109,6 +109,7 @@ def subsidence(stage: Stage, wish: Wish) -> Staged:
     Options: ``deepest_mm``, ``cv_m2_year`` and ``drainage_m`` of the clay. Settlement, tilt and cracks of the houses
     within, each its share, grow by consolidation over weeks; lasts to the end of the run.
     """
+    knows(wish, "cause", "deepest_mm", "cv_m2_year", "drainage_m")
     free = stage.rows("settlement") or stage.rows("tilt", "crack")
     if not free:
         raise CannotError("the city has no free sensor of settlement, tilt or crack")
@@ -151,6 +152,7 @@ def leaning_building(stage: Stage, wish: Wish) -> Staged:
 
     ``lasts``: until it would fall (6 h). Strength 1 is 7 mm/m in the end.
     """
+    knows(wish)
     centre = stage.pick(free_rows(stage, wish, "tilt sensor", "tilt"))
     lean = LEAN_MM_M * wish.strength
     rows = of(stage, same_building(stage.world, centre), "tilt", "crack", "settlement")
@@ -173,6 +175,7 @@ def crack_opens(stage: Stage, wish: Wish) -> Staged:
 
     ``lasts``: until it hardly moves (a day); it stays open.
     """
+    knows(wish)
     centre = stage.pick(free_rows(stage, wish, "crack sensor", "crack"))
     opened = CRACK_MM * wish.strength
     course = partial(andrade, step=CRACK_STEP, span_s=stage.lasts_us(wish, CRACK_USUAL_S) / US_PER_SECOND)
@@ -189,6 +192,7 @@ def stiffness_loss(stage: Stage, wish: Wish) -> Staged:
     Strength 1 is a quarter of the stiffness: an eighth of the frequency. How strongly it shakes stays the same: only
     who looks at the frequency of the bursts, and knows the temperature, can find it.
     """
+    knows(wish)
     centre = stage.pick(free_rows(stage, wish, "accelerometer", "vibration"))
     lost = min(STIFFNESS_LOST * wish.strength, 0.9)
     rows = of(stage, same_building(stage.world, centre), "vibration")

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from config.clock import US_PER_SECOND
 from config.vocabulary import Category
 from sensors_sim.changes import Added, Made, Traced
-from sensors_sim.happenings.common import event, option
+from sensors_sim.happenings.common import event, knows, option
 from sensors_sim.happenings.places import free_rows
 from sensors_sim.physics.water import jet_m3_s, pond_m3, routed, runoff_m3_s, sag_depth_m
 from sensors_sim.scenario import Wish
@@ -67,6 +67,7 @@ def flood(stage: Stage, wish: Wish) -> Staged:
     ``lasts``: until the pump is repaired (2 h); then it is pumped dry. strength: times the catchment. Options:
     ``catchment_m2``, ``pump_mm_h``. The rain is the run's own: without enough of it there is no flood.
     """
+    knows(wish, "catchment_m2", "pump_mm_h")
     row = stage.pick(free_rows(stage, wish, "water_level sensor", "water_level"))
     catchment_m2 = option(wish, "catchment_m2", float(stage.rng.uniform(*CATCHMENT_M2))) * wish.strength
     fails_us = _wet_moment(stage, wish)
@@ -110,6 +111,7 @@ def burst_pipe(stage: Stage, wish: Wish) -> Staged:
 
     ``lasts``: until somebody shuts the valve (2 h). strength: times the hole; option ``hole_cm2``.
     """
+    knows(wish, "hole_cm2")
     row = stage.pick(free_rows(stage, wish, "water_flow sensor", "water_flow"))
     hole_m2 = option(wish, "hole_cm2", HOLE_M2 * 1e4) / 1e4 * wish.strength
     flow_m3_s = jet_m3_s(hole_m2, head_m=HEAD_M)
