@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from config.clock import US_PER_SECOND
 from config.limits import Side
 from config.vocabulary import Category
-from sensors_sim.changes import Made, Traced, sigmas_of_a_run
+from sensors_sim.changes import Traced, sigmas_of_a_run
 from sensors_sim.happenings.common import choice
 from sensors_sim.happenings.places import (
     free_rows,
@@ -144,13 +144,53 @@ def _traced(rows: Integers, table: Floats, times_us: Integers, step_us: int) -> 
     return Traced(rows, table, step_us, int(times_us[0]), int(times_us[-1]))
 
 
+@dataclass(frozen=True, slots=True)
+class _Leak:
+    """Gas that comes out somewhere. rows, table: who stands in it, ascending, and what they see, (times, rows).
+
+    kg_s: of the leak itself. open_kg_s: what reaches the open at each time, at place_m (east, north).
+    """
+
+    kg_s: float
+    rows: Integers
+    table: Floats
+    open_kg_s: Floats
+    place_m: tuple[float, float]
+
+
+def _in_a_kitchen(stage: Stage, victim: int, strength: float, times_us: Integers, shut_us: int) -> _Leak:
+    world = stage.world
+    _, kitchen = _house(stage, victim)
+    kg_s = hole_kg_s(kitchen.hole_m, HOME_PA) * strength
+    filling = _indoor_leak(stage, victim, kg_s, times_us, shut_us)
+    rows = of(stage, same_building(world, victim), "ch4", "o2")
+    rows = rows[world.indoor[rows]]
+    near = np.isin(rows, same_box(world, victim))
+    methane = lel_percent(np.where(near, filling.room_kg_m3[:, np.newaxis], filling.rest_kg_m3[:, np.newaxis]))
+    is_methane = np.isin(rows, world.measuring("ch4"))
+    table = np.where(is_methane, methane, -_pushed_aside(methane))
+    return _Leak(kg_s, rows, table, filling.out_kg_s, (float(world.east[victim]), float(world.north[victim])))
+
+
+def _in_the_street(stage: Stage, victim: int, strength: float, times_us: Integers, shut_us: int) -> _Leak:
+    world = stage.world
+    kg_s = hole_kg_s(STREET_HOLE_M, STREET_PA) * strength
+    from_rad = np.radians(float(stage.weather.wind_from_deg(times_us[:1])[0]))
+    place_m = (
+        float(world.east[victim] + STREET_AWAY_M * np.sin(from_rad)),
+        float(world.north[victim] + STREET_AWAY_M * np.cos(from_rad)),
+    )
+    nobody = np.empty(0, np.int64)
+    return _Leak(kg_s, nobody, np.empty((len(times_us), 0)), np.where(times_us < shut_us, kg_s, 0.0), place_m)
+
+
 def gas_leak(stage: Stage, wish: Wish) -> Staged:
     """Methane: a kitchen fills, or a service line in the street is torn.
 
     Indoors 2 kPa drive gas by a hole of some millimetres (0.3 g/s in a home) into a well-mixed kitchen until somebody
-    shuts the valve and opens a window; a part reaches the rest of the house, what leaves it goes with the wind. In the
-    street 0.2 MPa drive 49 g/s out of a torn line 14 mm wide, three metres upwind of the sensor (of all places, one
-    that is seen), and all sensors downwind follow at the speed of the wind.
+    shuts the valve and opens a window; a part reaches the rest of the house by the door, what leaves it goes with the
+    wind. In the street 0.2 MPa drive 49 g/s out of a torn line 14 mm wide, three metres upwind of the sensor (of all
+    places, one that is seen), and all sensors downwind follow at the speed of the wind. Methane pushes oxygen aside.
 
     strength: times the hole's area. lasts_s: until the valve is shut, usually 25 min. options: ``where``: any (as the
     sensor chosen stands), ``room``, ``street``.
@@ -166,44 +206,33 @@ def gas_leak(stage: Stage, wish: Wish) -> Staged:
     from_us = stage.onset_us(wish)
     shut_us = from_us + stage.lasts_us(wish, 1_500.0)
     times, step_us = lattice(from_us, min(stage.end_us, shut_us + round(SETTLE_S * US_PER_SECOND)))
-    own = same_building(world, victim) if world.indoor[victim] else np.empty(0, np.int64)
-    own = of(stage, own, "ch4")
-    own = own[world.indoor[own]]
-    if world.indoor[victim]:
-        _, kitchen = _house(stage, victim)
-        leak = hole_kg_s(kitchen.hole_m, HOME_PA) * wish.strength
-        filling = _indoor_leak(stage, victim, leak, times, shut_us)
-        same = np.isin(own, same_box(world, victim))
-        inside = lel_percent(np.where(same, filling.room_kg_m3[:, np.newaxis], filling.rest_kg_m3[:, np.newaxis]))
-        outlet = filling.out_kg_s
-        east, north = float(world.east[victim]), float(world.north[victim])
-    else:
-        leak = hole_kg_s(STREET_HOLE_M, STREET_PA) * wish.strength
-        inside = np.empty((len(times), 0))
-        outlet = np.where(times < shut_us, leak, 0.0)
-        towards = np.radians(float(stage.weather.wind_from_deg(times[:1])[0]))
-        east = float(world.east[victim] + STREET_AWAY_M * np.sin(towards))
-        north = float(world.north[victim] + STREET_AWAY_M * np.cos(towards))
-    near = np.flatnonzero(np.hypot(world.east - east, world.north - north) <= REACH_M)
-    others = np.setdiff1d(of(stage, near, "ch4"), own)
-    outside = lel_percent(_outside(stage, others, (east, north), outlet, times))
-    rows_all = np.concatenate((own, others))
-    order = np.argsort(rows_all)
-    table = np.hstack((inside, outside))[:, order]
-    changes: list[Made] = [_traced(rows_all[order], table, times, step_us)]
+    indoor = bool(world.indoor[victim])
+    leak = (_in_a_kitchen if indoor else _in_the_street)(stage, victim, wish.strength, times, shut_us)
+    away = np.hypot(world.east - leak.place_m[0], world.north - leak.place_m[1])
+    others = np.setdiff1d(of(stage, np.flatnonzero(away <= REACH_M), "ch4"), leak.rows)
+    outside = lel_percent(_outside(stage, others, leak.place_m, leak.open_kg_s, times))
+    order = np.argsort(np.concatenate((leak.rows, others)))
+    change = _traced(
+        np.concatenate((leak.rows, others))[order], np.hstack((leak.table, outside))[:, order], times, step_us
+    )
     return staged(
         stage,
-        changes,
+        [change],
         victim,
         kind="gas_leak",
         category=Category.GAS_LEAK,
         details={
-            "leak_kg_s": round(leak, 6),
-            "where": "room" if world.indoor[victim] else "street",
+            "leak_kg_s": round(leak.kg_s, 6),
+            "where": "room" if indoor else "street",
             "wind_m_s": round(float(stage.weather.wind_m_s(times[:1])[0]), 1),
-            "wind_from_deg": round(float(stage.weather.wind_from_deg(times[:1])[0]), 0),
+            "wind_from_deg": round(float(stage.weather.wind_from_deg(times[:1])[0])) % 360,
         },
     )
+
+
+def _pushed_aside(methane_lel: Floats) -> Floats:
+    """Oxygen that methane takes the place of, %VOL: pure gas, 2,000 %LEL, leaves none."""
+    return AIR_O2 * methane_lel / 2_000
 
 
 def _at_home(stage: Stage, rows: Sequence[int]) -> list[int]:
@@ -328,11 +357,10 @@ def valve_pit(stage: Stage, wish: Wish) -> Staged:
     methane = gathered(PIT_CH4_KG_S)
     # as parts of the pit's volume: what is used up comes back with the air as any gas goes with it
     used = np.minimum(gathered(PIT_O2_H / 100 * PIT_M3 / 3600), 0.9)
-    pushed = lel_percent(methane) / 2_000
     courses = {
         "ch4": lel_percent(methane),
         "h2s": ppm(gathered(PIT_H2S_KG_S), H2S_G_MOL),
-        "o2": -np.minimum(100 * used + AIR_O2 * pushed, AIR_O2),
+        "o2": -np.minimum(100 * used + _pushed_aside(lel_percent(methane)), AIR_O2),
     }
     box = of(stage, same_box(world, victim), *courses)
     names = [world.city.columns.quantity[row] for row in box.tolist()]
