@@ -12,6 +12,7 @@ import random
 import time
 from dataclasses import replace
 
+from benchmarks.fuzz import sound
 from benchmarks.fuzz_seeds import MAKERS, NOW_S, RULES
 from benchmarks.intake import made_up_city
 from config.city import City
@@ -25,13 +26,12 @@ NOW_US = NOW_S * 1_000_000
 def batch(city: City, found: PayloadFormat, count: int, seed: int) -> Messages:
     """So many messages of a format, as received in one go."""
     chance = random.Random(seed)  # noqa: S311  # a made-up stream
-    made = [MAKERS[found](chance, city) for _ in range(count)]
-    return Messages.of([Message(f"{found.value}/{topic}", payload, NOW_US) for topic, payload in made])
+    return Messages.of([Message(*sound(chance, city, found), NOW_US) for _ in range(count)])
 
 
 def measure(city: City, found: PayloadFormat, count: int, repeats: int) -> tuple[float, float, float]:
     """(CPU microseconds per message, bytes per message, readings per message, refused ones and fields included)."""
-    subscription = Subscription(filter=f"{found.value}/#", format=found, timezone="Asia/Shanghai")
+    subscription = Subscription(filter=f"gridwhistle/{found.value}/#", format=found, timezone="Asia/Shanghai")
     intake = Intake(city, IngestSettings(), [subscription])
     took = []
     messages = batch(city, found, count, 0)

@@ -57,6 +57,11 @@ def device_of(chance: random.Random, city: City) -> str:
     return chance.choice(city.columns.ids).rpartition("-")[0] if chance.random() < 0.9 else "stranger"
 
 
+def place_of(chance: random.Random, city: City) -> str:
+    """One of the first boxes, for formats whose devices bear the name of their topic: see ``_places``."""
+    return chance.choice(city.columns.ids[: 4 * BOXES]).rpartition("-")[0] if chance.random() < 0.9 else "stranger"
+
+
 def moment(chance: random.Random, *, zone: bool = True) -> str:
     """A time that may be admitted, as RFC 3339."""
     at = datetime.fromtimestamp(NOW_S - chance.randrange(-2, 900), UTC).replace(microsecond=chance.randrange(10**6))
@@ -190,7 +195,7 @@ def tasmota(chance: random.Random, city: City) -> tuple[str, bytes]:
 
 def frigate(chance: random.Random, city: City) -> tuple[str, bytes]:
     """A message of Frigate: mostly an event of an object."""
-    device, name = device_of(chance, city), chance.choice("abcdefgh")
+    device, name = place_of(chance, city), chance.choice("abcdefgh")
     seconds = NOW_S - chance.randrange(900) + 0.25
     if chance.random() < 0.15:
         return f"{device}/{chance.choice(['person', 'motion', 'person/snapshot'])}", chance.choice(
@@ -215,7 +220,7 @@ def frigate(chance: random.Random, city: City) -> tuple[str, bytes]:
 
 def onvif(chance: random.Random, city: City) -> tuple[str, bytes]:
     """An event or a frame of metadata of a camera."""
-    device = device_of(chance, city)
+    device = place_of(chance, city)
     if chance.random() < 0.3:
         kinds = [{"Appearance": {"Class": {"Type": [{"#text": "Human", "@Likelihood": 0.5}]}}}] * chance.randrange(4)
         frames = {"Frame": [{"@UtcTime": moment(chance), "Object": kinds}]}
@@ -227,7 +232,7 @@ def onvif(chance: random.Random, city: City) -> tuple[str, bytes]:
 
 def sparkplug(chance: random.Random, city: City) -> tuple[str, bytes]:
     """A message of one node's device: a birth, or data by name or by alias."""
-    device, birth = device_of(chance, city), chance.random() < 0.3
+    device, birth = place_of(chance, city), chance.random() < 0.3
     metrics = []
     for alias, name in enumerate(FIELDS):
         metric = Metric(name if birth or chance.random() < 0.7 else None, alias, (NOW_S - chance.randrange(900)) * 1000)
