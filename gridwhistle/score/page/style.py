@@ -46,7 +46,8 @@ svg .halo:not([fill]) { fill: #23272b; }
 .curve { border-top: 2px solid #23272b; padding-top: 8px; min-width: 0; break-inside: avoid; }
 .curve figcaption { display: grid; grid-template-columns: 1fr auto; gap: 0 14px; font-size: 13.5px;
   color: var(--soft); margin-bottom: 4px; line-height: 1.45; }
-.curve .what { color: var(--ink); font-size: 16px; } .curve .told { order: 2; text-align: right; white-space: nowrap; }
+.curve .what { color: var(--ink); font-size: 16px; } .curve .told { order: 2; text-align: right;
+  white-space: nowrap; }
 .curve figcaption span:nth-child(2) { order: 3; grid-column: 1 / -1; overflow: hidden; text-overflow: ellipsis;
   white-space: nowrap; }
 .nobody { color: var(--bad); font-weight: 600; }
@@ -75,7 +76,8 @@ tbody th { color: var(--ink); font-size: 15px; border-bottom: 1px solid #e5e8ea;
 .stack > * + * { margin-top: 18px; }
 @media (max-width: 900px) { .tiles, .curves, .two { grid-template-columns: 1fr 1fr; } .curves,
   .two { grid-template-columns: 1fr; } }
-@media (max-width: 520px) { .curve figcaption { grid-template-columns: minmax(0, 1fr); } .curve .told { text-align: left; white-space: normal; }
+@media (max-width: 520px) { .curve figcaption { grid-template-columns: minmax(0, 1fr); }
+  .curve .told { text-align: left; white-space: normal; }
   .tiles { grid-template-columns: 1fr; } section { padding: 16px 14px; } }
 @media print {
   html { background: #fff; } body { max-width: none; padding: 0; font-size: 11pt; }
