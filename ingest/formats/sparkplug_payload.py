@@ -5,6 +5,7 @@ Only what a reading needs is read; data sets, templates, bytes and metadata are 
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, cast
 
 from ingest.formats import protobuf
@@ -125,6 +126,7 @@ def read_metric(data: bytes) -> Metric:
     return Metric(name, said.get(2), said.get(3), said.get(4), *flags, quality, kind, raw)
 
 
+@lru_cache(maxsize=256)
 def _quality(properties: bytes) -> int | None:
     """The code of the property ``Quality`` (chapter 6.4.8): keys and values are two lists of one length."""
     keys: list[str] = []
