@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from config.clock import US_PER_SECOND
 from config.vocabulary import Category
 from sensors_sim.changes import Added, Made, Scaled, Traced
-from sensors_sim.happenings.common import by_quantity
+from sensors_sim.happenings.common import by_quantity, knows
 from sensors_sim.happenings.places import free_rows, lattice, of, staged
 from sensors_sim.physics.events import plateau
 from sensors_sim.physics.plume import downwind, plume, stability
@@ -40,6 +40,7 @@ def air_episode(stage: Stage, wish: Wish) -> Staged:
     m/s (less in more wind), stands, and is cleared. At one station in eight something near adds up to four tenths.
     lasts_s: from its first trace until it clears, usually 14 h. place: a grid, whose stations alone are hit then.
     """
+    knows(wish)
     world, weather = stage.world, stage.weather
     rows = np.array(sorted(free_rows(stage, wish, "pm25 or pm10 sensor", "pm25", "pm10")), np.int64)
     from_us = stage.onset_us(wish)
@@ -108,6 +109,7 @@ def smoke_plume(stage: Stage, wish: Wish) -> Staged:
     which spreads as a Gaussian plume over a city. Of the places 400 to 1,100 m upwind of a station the one is taken
     from which most stations are hit.
     """
+    knows(wish)
     world, weather = stage.world, stage.weather
     stations = np.array(sorted(free_rows(stage, wish, "pm25 or pm10 sensor", "pm25", "pm10")), np.int64)
     from_us = stage.onset_us(wish)

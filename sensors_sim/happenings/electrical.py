@@ -10,6 +10,7 @@ from config.clock import US_PER_SECOND
 from config.limits import Side
 from config.vocabulary import Category
 from sensors_sim.changes import Added, Drawn, Made
+from sensors_sim.happenings.common import knows
 from sensors_sim.happenings.fire import Blaze, watched
 from sensors_sim.happenings.places import both, free_rows, of, same_building, staged, use_of
 from sensors_sim.physics.events import warmed
@@ -47,6 +48,7 @@ def shop_overheats(stage: Stage, wish: Wish) -> Staged:
     shop that a camera looks at is preferred. lasts_s: until somebody comes, usually
     8 h. The truth tells the current and the warmth as one episode, the smoke as another, since it calls for others.
     """
+    knows(wish)
     world = stage.world
     rows = free_rows(stage, wish, "current sensor", "current")
     shops = [row for row in rows if use_of(world, row) in SHOPS] if wish.place is None else rows
@@ -125,6 +127,7 @@ def overload(stage: Stage, wish: Wish) -> Staged:
     an eighth above the mildest limit of its sensor, or at two and a half times the usual where that is more (both times
     the strength). Then it goes as it came. lasts_s: usually 6 h.
     """
+    knows(wish)
     world = stage.world
     rows = free_rows(stage, wish, "current sensor", "current")
     victim = stage.pick(rows)

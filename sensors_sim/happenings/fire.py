@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from config.clock import US_PER_SECOND
 from config.vocabulary import Category
 from sensors_sim.changes import Drawn, Made, Traced
-from sensors_sim.happenings.common import choice
+from sensors_sim.happenings.common import choice, knows
 from sensors_sim.happenings.places import both, free_rows, lattice, of, seconds, staged
 from sensors_sim.physics.events import GROWTH_KW_S2, fire_kw, flame_m, in_view
 from sensors_sim.physics.noise import unit_hash
@@ -142,6 +142,7 @@ def fire(stage: Stage, wish: Wish) -> Staged:
     its own, since polluted air calls for other people. lasts_s: until it is being put out, usually 40 min. options:
     ``growth``: medium, slow, fast, ultrafast.
     """
+    knows(wish, "growth")
     world = stage.world
     cameras = free_rows(stage, wish, "camera that tells smoke or fire", "smoke_score", "fire_score")
     growth = choice(wish, "growth", ("medium", "slow", "fast", "ultrafast"))
@@ -207,6 +208,7 @@ def false_fire(stage: Stage, wish: Wish) -> Staged:
     flashes in single frames, up to 0.9. lasts_s: of it all, usually 15 min. strength: times the score, which ends at
     0.98. options: ``cause``: any, glare, steam, welding.
     """
+    knows(wish, "cause")
     cause = choice(wish, "cause", ("any", "glare", "steam", "welding"))
     if cause == "any":
         cause = ("glare", "steam", "welding")[int(stage.rng.integers(3))]

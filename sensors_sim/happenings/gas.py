@@ -11,7 +11,7 @@ from config.clock import US_PER_SECOND
 from config.limits import Side
 from config.vocabulary import Category
 from sensors_sim.changes import Traced, sigmas_of_a_run
-from sensors_sim.happenings.common import choice
+from sensors_sim.happenings.common import choice, knows
 from sensors_sim.happenings.places import (
     free_rows,
     is_pit,
@@ -195,6 +195,7 @@ def gas_leak(stage: Stage, wish: Wish) -> Staged:
     strength: times the hole's area. lasts_s: until the valve is shut, usually 25 min. options: ``where``: any (as the
     sensor chosen stands), ``room``, ``street``.
     """
+    knows(wish, "where")
     where = choice(wish, "where", ("any", "room", "street"))
     world = stage.world
     rows = [row for row in free_rows(stage, wish, "ch4 sensor", "ch4") if not is_pit(world, row)]
@@ -246,6 +247,7 @@ def small_leak(stage: Stage, wish: Wish) -> Staged:
     The room settles where as much leaves as seeps in, at 3 %LEL times the strength and never above six tenths of the
     sensor's mildest limit. lasts_s: usually 6 h, then the joint is tightened. The truth names no limit.
     """
+    knows(wish)
     world = stage.world
     rows = [row for row in free_rows(stage, wish, "ch4 sensor", "ch4") if world.indoor[row]]
     if not rows:
@@ -290,6 +292,7 @@ def co_poisoning(stage: Stage, wish: Wish) -> Staged:
     One well-mixed flat of 60 m² (smaller where the plan says so) with the air changes of a shut home; 115 ppm more
     every hour at first. lasts_s: until it is found and aired, usually 3 h. strength: times the carbon monoxide.
     """
+    knows(wish)
     world = stage.world
     rows = [row for row in free_rows(stage, wish, "co sensor", "co") if world.indoor[row] and not is_pit(world, row)]
     if not rows:
@@ -336,6 +339,7 @@ def valve_pit(stage: Stage, wish: Wish) -> Staged:
     Well-mixed, with the little air that the holes of its cover let through; a box that measures several sees them all,
     and methane also pushes oxygen aside. lasts_s: until the cover is lifted, usually 10 h. strength: times all sources.
     """
+    knows(wish)
     world = stage.world
     rows = free_rows(stage, wish, "ch4, h2s or o2 sensor", "ch4", "h2s", "o2")
     pits = [row for row in rows if is_pit(world, row)]

@@ -13,7 +13,7 @@ from sensors_sim.model import District
 from sensors_sim.physics.sky import make_weather
 from sensors_sim.run import ScenarioRun
 from sensors_sim.scenario import Sky, Wish, load_scenario
-from sensors_sim.staging import Stage
+from sensors_sim.staging import CannotError, Stage
 from sensors_sim.world import Use, World
 from tests.sensors_sim.happenings.stages import START_US, happen, same
 
@@ -51,6 +51,13 @@ def test_each_kind_finds_its_place_and_is_honest_in_a_weather_that_turns(kind: s
     staged = happen(HAPPENINGS[kind], stage, wish)
     assert staged.episodes
     assert same(staged, HAPPENINGS[kind](_stage(kind, 1), wish), stage)
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "false_fire"])
+def test_an_option_that_a_kind_does_not_know_is_told(kind: str) -> None:
+    stage = _stage(kind if kind in KINDS else "fire", 1)
+    with pytest.raises(CannotError, match="option colour is unknown"):
+        HAPPENINGS[kind](stage, Wish(kind, options={"colour": "blue"}))
 
 
 def test_a_leak_of_the_old_quarter_is_in_an_old_home() -> None:
