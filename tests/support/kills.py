@@ -30,7 +30,7 @@ SEED = 7
 MINUTES = 62  # of the example district: more than 50,000 readings
 
 
-READINGS_PER_S = 8_000.0
+READINGS_PER_S = 25_000.0
 """About what the publisher sends; kills fall into the time that a stream takes, and a little behind it."""
 
 
