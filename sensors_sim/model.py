@@ -16,7 +16,7 @@ from sensors_sim.physics.field import Fields
 from sensors_sim.physics.noise import ar1, unit_hash
 from sensors_sim.physics.places import density, rhythm_of
 from sensors_sim.physics.quiet import OUTING_MORE, quiet_scale, top_score
-from sensors_sim.physics.rhythm import RHYTHMS, Week, at_hours
+from sensors_sim.physics.rhythm import RHYTHMS, Week, at_hours, switched_on
 from sensors_sim.physics.schedule import Schedule
 from sensors_sim.physics.signals import SIGNALS, Law
 from sensors_sim.physics.table import SignalTable
@@ -89,7 +89,6 @@ class District:
             (Law.TALLY, self._tally),
             (Law.SWITCH, self._switch),
             (Law.SCORE, self._score),
-            (Law.BURST, self._burst),
         )
         self._begin(seed, columns.interval_s, np.asarray(columns.device.code, dtype=np.int64))
 
@@ -118,6 +117,7 @@ class District:
         step_us[shaken], burst[shaken] = self._structures.step_us, self._structures.count
         self._schedule = Schedule(interval_us, boxes, seed, self._start_us, step_us=step_us, burst=burst)
         self._last_us = np.full(count, self._start_us, dtype=np.int64)
+        self._turn = np.zeros(count, dtype=np.int64)
         self._state = self._rng.standard_normal(count)
         counted = np.flatnonzero(law == Law.COUNT)
         self._state[counted] = self._rng.poisson(self._expected(counted, self._start_us))
@@ -173,10 +173,12 @@ class District:
         return value
 
     def _lived(self, sensors: Integers, time_us: int) -> Floats:
-        """How far each sensor's people are in their day, 0 to 1; elders go out on their own days."""
+        """How far each sensor's people are in their day; shops open at once, elders go out on their own days."""
         hour, rhythms = self._week.course(time_us)
         rhythm = self._rhythm[sensors]
         found = at_hours(rhythms, rhythm, hour - self._later_h[sensors])
+        if (shops := np.flatnonzero(rhythm == RHYTHMS["shop"])).size:
+            found[shops] = switched_on(found[shops])
         if (old := np.flatnonzero(rhythm == RHYTHMS["elder"])).size:
             day = (time_us + self._week.offset_us(time_us)) // (86_400 * US_PER_SECOND)
             keys = self._key[sensors[old]]
@@ -213,12 +215,27 @@ class District:
     def sample(self, sensors: Integers, times_us: Integers, at_us: int) -> Floats:
         """Values on a quiet day, not yet rounded, for sensors and times as ``take_due`` gave them (or some of them).
 
-        Fields and rhythms are taken once, at ``at_us``: they do not move within the second or so of one call.
-        A sensor that samples several times within the call gets independent noise for each, except an accelerometer.
+        Fields and rhythms are taken once, at ``at_us``: they do not move within the second or so of one call. What a
+        sensor remembers goes on from each of its samples to the next, however many of them one call has.
         """
-        expected = self._expected(sensors, at_us)
+        values = self._expected(sensors, at_us)
+        law = self._table.law[self._signal[sensors]]
+        swinging = law == Law.BURST
+        rest = np.arange(len(sensors))
+        if swinging.any():
+            shaken, rest = rest[swinging], rest[~swinging]
+            values[shaken] *= self._swings(sensors[shaken], times_us[shaken], at_us)
+        while rest.size:
+            # where a sensor stands several times its first sample goes first
+            self._turn[sensors[rest[::-1]]] = rest[::-1]
+            first = self._turn[sensors[rest]] == rest
+            which, rest = (rest, rest[:0]) if first.all() else (rest[first], rest[~first])
+            values[which] = self._next(sensors[which], times_us[which], values[which], law[which], at_us)
+        return values
+
+    def _next(self, sensors: Integers, times_us: Integers, expected: Floats, law: Integers, at_us: int) -> Floats:
+        """One more sample of each of some different sensors, where so much is expected."""
         signal = self._signal[sensors]
-        law = self._table.law[signal]
         elapsed = (times_us - self._last_us[sensors]) / US_PER_SECOND
         memory_s = self._table.memory_s[signal]
         before = self._state[sensors]
@@ -259,10 +276,10 @@ class District:
         mistaken = confusions(self._key[drawn.sensors], seconds, apt * self._confused_per_week)
         return drawn.expected + noise + self._top[drawn.sensors] * mistaken, drawn.state
 
-    def _burst(self, drawn: _Drawn) -> tuple[Floats, Floats]:
-        rows = np.searchsorted(self._structures.sensors, drawn.sensors)
-        deck = float(self._courses.at(drawn.at_us)[COURSES["deck"]])
-        return drawn.expected * self._structures.swings(self._rng, rows, drawn.times_us, deck), drawn.state
+    def _swings(self, sensors: Integers, times_us: Integers, at_us: int) -> Floats:
+        rows = np.searchsorted(self._structures.sensors, sensors)
+        deck = float(self._courses.at(at_us)[COURSES["deck"]])
+        return self._structures.swings(self._rng, rows, times_us, deck)
 
     def shown(self, sensors: Integers, values: Floats) -> Floats:
         """What the devices show of values: kept inside the physical range and rounded to their resolution."""

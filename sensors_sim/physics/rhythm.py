@@ -136,6 +136,19 @@ def at_hours(rhythms: Floats, which: Integers, hours: Floats) -> Floats:
     return value
 
 
+_NIGHT = min(_SHOP)
+
+
+def switched_on(share: Floats) -> Floats:
+    """What a shop's rhythm means for one shop: its night's load, and all of it within half an hour once it opens.
+
+    The hours of the rhythm are those of many shops, which open one after the other.
+    """
+    part = np.clip((share - 0.45) / 0.2, 0.0, 1.0)
+    value: Floats = _NIGHT + (1 - _NIGHT) * part * part * (3 - 2 * part)
+    return value
+
+
 def over_days(week: Week, times_us: Integers, name: str) -> Floats:
     """One rhythm at times in order, over as many days as they span. Shape as times_us."""
     row = _ROWS[RHYTHMS[name]]

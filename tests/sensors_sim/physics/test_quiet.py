@@ -198,6 +198,12 @@ def test_shops_draw_little_at_night_and_water_hardly_runs() -> None:
     night, noon = (district.mean(rows, start + hour * 3600 * 10**6) for hour in (3, 13))
     assert np.all(night[0::2] / noon[0::2] == pytest.approx(0.12, abs=0.03))
     assert np.all(night[1::2] < 0.25 * noon[1::2])
+    day = np.array([district.mean(rows[0::2], start + minute * MINUTE_US) for minute in range(5 * 60, 13 * 60, 5)])
+    opening = (day > 0.2 * noon[0::2]) & (day < 0.9 * noon[0::2])
+    assert np.all(opening.sum(axis=0) * 5 <= 45)
+    opens = 5 + np.argmax(day > 0.5 * noon[0::2], axis=0) / 12
+    assert opens.std() > 0.2
+    assert 7 < opens.mean() < 10
     assert np.all(night > 0)
 
 
@@ -259,3 +265,16 @@ def test_a_district_can_be_told_to_hurry() -> None:
     within = (times >= start + 3600 * 10**6) & (times < start + 2 * 3600 * 10**6)
     assert within.sum() == pytest.approx(60, abs=1)
     assert (~within).sum() == pytest.approx(12, abs=2)
+
+
+@pytest.mark.parametrize("tick_s", [5, 60])
+def test_what_a_sensor_remembers_goes_on_within_a_long_instant(tick_s: int) -> None:
+    city = one_box("people", "vehicles", interval_s=5, crowd_limit=400)
+    start = local_us(3, 12, 10)
+    found = run(district_of(city, 2, start), start, 0.25, tick_us=tick_s * 10**6)
+    for name, stay_s in (("people", 90), ("vehicles", 60)):
+        values = found.of(name)[0]
+        rough = values - np.convolve(values, np.ones(241) / 241, mode="same")
+        lag = np.corrcoef(rough[200:-200], rough[201:-199])[0, 1]
+        assert lag == pytest.approx(np.exp(-5 / stay_s), abs=0.04)
+        assert np.abs(np.diff(values)).max() < 0.35 * values.max()
