@@ -12,7 +12,9 @@ from ingest.formats.columns import Decoded, Unread
 from ingest.model import Bools, Int32s
 
 _REMEMBERED: Final = 500_000
-"""Fields whose answer is kept; beyond that the memory starts anew, so that made-up devices cannot fill it."""
+_REMEMBERED_LETTERS: Final = 50_000_000
+"""Fields whose answer is kept, and their letters; beyond either the memory starts anew, so that made-up devices cannot
+fill it."""
 
 UNWANTED: Final = -1
 MISSING: Final = -2
@@ -48,6 +50,7 @@ class _Found:
     def __init__(self) -> None:
         self.code: dict[str, int] = {}
         self.unit: list[str | None] = []
+        self.letters = 0
         self.row = np.zeros(1024, np.int32)  # both longer than what is known
         self.scale = np.zeros((1024, 2), np.float64)  # factor and offset
 
@@ -58,6 +61,7 @@ class _Found:
             self.row = np.concatenate([self.row, np.zeros_like(self.row)])
             self.scale = np.concatenate([self.scale, np.zeros_like(self.scale)])
         self.code[field_id] = code
+        self.letters += len(field_id)
         self.row[code], self.scale[code] = row, scale
         self.unit.append(unit)
         return code
@@ -101,7 +105,7 @@ class FieldTable:
         return int(self._found.row[code])
 
     def _codes(self, ids: Sequence[str], devices: Sequence[str]) -> Int32s:
-        if len(self._found.code) > _REMEMBERED:
+        if len(self._found.code) > _REMEMBERED or self._found.letters > _REMEMBERED_LETTERS:
             self._found, self._listed = _Found(), {}
         known = self._found.code
         codes = [known.get(one, -1) for one in ids]

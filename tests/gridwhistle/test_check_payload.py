@@ -2,13 +2,22 @@
 
 import json
 import shutil
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from config.city_files import EXAMPLE
+from config.settings import IngestSettings
+from config.texts import text
+from config.vocabulary import Language
+from gridwhistle.check_payload import Reporter, check_payload
 from gridwhistle.cli import app
+from ingest.model import Message
+from tests.ingest.builders import NOW_US
+from tests.ingest.formats_page import EXAMPLES, Example, name_of, page_city, subscription_for
 
 runner = CliRunner()
 RECEIVED = "2023-11-14T22:13:21Z"
@@ -134,3 +143,18 @@ def test_what_is_missing_is_named(settings: Path, tmp_path: Path) -> None:
     gone = str(tmp_path / "gone.json")
     result = runner.invoke(app, ["check", "--config", str(settings), "--payload", gone, "--topic", "x"])
     assert "gone.json cannot be read: No such file" in str(result.exception)
+
+
+@pytest.mark.parametrize("language", list(Language))
+@pytest.mark.parametrize("one", EXAMPLES, ids=name_of)
+def test_every_example_of_the_formats_page_is_told_of(tmp_path: Path, one: Example, language: Language) -> None:
+    written = StringIO()
+    report = Reporter(page_city(tmp_path), Console(file=written, width=1000), language)
+    message = Message(one.topic, one.payload, NOW_US)
+    good = check_payload(message, report, IngestSettings(), [subscription_for(one)])
+    assert good == (one.reason in {"", "others"})
+    told = written.getvalue()
+    assert text("payload.admitted", language, {"count": one.readings}) in told or one.reason == "duplicate"
+    reason = text(f"refusal.{one.reason}", language) if not good else ""
+    assert reason in told
+    assert told.count("\n  ") == one.readings + (not good) or one.reason == "duplicate"

@@ -146,8 +146,11 @@ def test_what_another_part_takes_is_refused_as_if_nobody_had_configured_it() -> 
     assert reasons(admitted(into, told("24e1", {"ch4": 1.5}))) == [RefusalReason.UNKNOWN_SENSOR]
 
 
-def test_answers_are_remembered_and_the_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ingest.fields._REMEMBERED", 100)
+@pytest.mark.parametrize(("bound", "most"), [("_REMEMBERED", 100), ("_REMEMBERED_LETTERS", 1200)])
+def test_answers_are_remembered_and_the_memory_is_bounded(
+    monkeypatch: pytest.MonkeyPatch, bound: str, most: int
+) -> None:
+    monkeypatch.setattr(f"ingest.fields.{bound}", most)
     found = FieldTable(city([sensor(0, "hall/t", "temperature")]))
     for number in range(400):
         gathered = told(f"made-up-{number}", {"t": 1})
