@@ -18,6 +18,8 @@ Integers = NDArray[np.int64]
 
 MINUTE_US = 60 * US_PER_SECOND
 _DAY_MIN = 1440
+PUMPED_MM_H = 25.0
+"""A sound pump of an underpass holds the water where it stands at that rain: below the line for driving slowly."""
 _USUAL_WIND = 2.4
 _VENT_S = 3 * 3600.0
 """How long the air of a city stays in it on a usual day: 20 km at 2 m/s."""
@@ -38,6 +40,7 @@ SPANS: Mapping[str, tuple[float, float]] = MappingProxyType({
     "lamps": (0, 1),
     "din": (-15, 1),
     "runoff": (0, 0),
+    "ponded": (0, 0),
     "sewage": (0, 1),
     "wall": (-30, 35),
     "deck": (-15, 45),
@@ -180,17 +183,20 @@ class Courses:
         """What rain does: to gauges, drains, the street's noise, pictures and the ground's trembling.
 
         rain_hour: mm within the last hour. runoff: mm/h through two equal linear reservoirs of 10 minutes, 0.8 of the
-        rain running off (Nash 1957, IASH Publication 45, 114). din: dB against the rush hour, 10 lg of the flow
-        (Calculation of Road Traffic Noise 1988), twice to thrice as loud from wet tyres, and the rain itself.
+        rain running off (Nash 1957, IASH Publication 45, 114). ponded: of it, what stands until the pumps start. din:
+        dB against the rush hour, 10 lg of the flow (Calculation of Road Traffic Noise 1988), twice to thrice as loud
+        from wet tyres, and the rain itself.
         shake: root mean square against the rush hour; traffic adds energies, wind presses with its square.
         """
         rain, wind = self._weather.rain_mm_h(times), self._weather.wind_m_s(times)
         memory = self._memory
+        runoff = memory.slow("basin", memory.slow("gutter", 0.8 * rain, 10), 10)
         wet = memory.slow("wet", np.minimum(rain, 2.0), 30)
         gust = memory.slow("gust", wind, 5) / 15
         return {
             "rain_hour": memory.hour_of("gauge", rain),
-            "runoff": memory.slow("basin", memory.slow("gutter", 0.8 * rain, 10), 10),
+            "runoff": runoff,
+            "ponded": np.minimum(runoff, PUMPED_MM_H),
             "sewage": over_days(self._week, times, "water"),
             "din": 10 * np.log10(traffic * (1 + wet) + 0.01 * rain),
             "shake": np.sqrt(0.05 + 0.95 * traffic + gust**4),

@@ -98,8 +98,8 @@ SIGNALS: Mapping[str, Signal] = MappingProxyType({
                           own_gain=20, city=0.03, local=0.05, place=0.15, dense=-0.5, noise=0.8, given=True),
     "noise": Signal(_SUM, 62, 10, course="din", gain=0.8, city=0.4, local=0.5, place=2, dense=3, noise=1.6,
                     memory_s=20),
-    # an underpass: 3.5 mm of water for each mm/h that its drain is given, and the sewage of the street
-    "water_level": Signal(_SUM, 0.025, 1000, course="runoff", gain=0.0035, own_course="sewage", own_gain=0.003,
+    # an underpass: 3.5 mm of water for each mm/h that its drain is given until pumps start; the sewage of the street
+    "water_level": Signal(_SUM, 0.025, 1000, course="ponded", gain=0.0035, own_course="sewage", own_gain=0.003,
                           city=0.001, local=0.001, place=0.004, noise=0.0015),
     # structure: a wall leans some micrometres per metre and kelvin, its cracks close as it grows warm (10e-6 per kelvin
     # over some decimetres of masonry: GB 50003-2011, table 3.2.5-2)
