@@ -1,7 +1,7 @@
 """The boxes that hang in a made-up city: what each measures, how often, where it hangs, whose it is.
 
 Intervals: gas and smoke 1 to 60 s, micro air stations 10 min, tilt and settlement minutes to hours, counts of cameras
-1 to 10 s (docs/architecture.md names the field's customs). Vibration is measured in bursts of a
+1 to 10 s, as cities ask of their suppliers. Vibration is measured in bursts of a
 second or two, some times an hour (``sensors_sim.physics.burst``).
 """
 
