@@ -9,6 +9,7 @@ from config.clock import US_PER_SECOND
 from config.vocabulary import Kind, Language, Severity
 from gridwhistle.score.page.curves import MOST_EPISODES, Curve, by_sensor, chosen, draw
 from gridwhistle.score.page.map import DOTS, false_ticket_sign, map_picture
+from gridwhistle.score.page.map import MOST_EPISODES as MAP_EPISODES
 from gridwhistle.score.page.readings import local_readings
 from gridwhistle.score.page.scene import Scene
 from gridwhistle.score.page.style import CSS
@@ -47,11 +48,13 @@ def score_page(scene: Scene) -> str:
     """The page."""
     report, city, say = scene.report, scene.city, scene.say
     map_, step = map_picture(scene)
+    all_, most = len(report.truth.episodes), MAP_EPISODES
+    fewer = f" {say.say('page.curves_more', drawn=most, all=all_)}" if all_ > most else ""
     sampled = f" {say.say('page.sampled', step=step)}" if step > 1 else ""
     sections = [
         ("summary", _verdict(report, say) + tiles(report, say)),
-        ("map", map_ + _map_keys(say, scene.world) + _help(say.say("page.map_help") + sampled)),
-        ("timeline", timeline_picture(scene) + _time_keys(say) + _help(say.say("page.timeline_help"))),
+        ("map", map_ + _map_keys(say, scene.world) + _help(say.say("page.map_help") + sampled + fewer)),
+        ("timeline", timeline_picture(scene) + _time_keys(say) + _help(say.say("page.timeline_help") + fewer)),
         *_curves(scene),
         ("confusion", confusion_table(report, say) + _help(say.say("rule.confusion"))),
         *([("kinds", kinds_table(report, say))] if report.confusion.kinds else []),

@@ -43,6 +43,7 @@ MARGIN = 26.0
 MOST_DOTS = 8_000
 MOST_STREETS = 20_000
 MOST_BROKEN = 800
+MOST_EPISODES = 250
 MOST_LABELS = 80
 MOST_FALSE = 400
 SMALLEST = 13.0
@@ -212,11 +213,11 @@ def _reach(episode: Episode, city: City, ground: Ground) -> float:
 def _episodes(scene: Scene, ground: Ground, labels: _Labels) -> str:
     report, city, say = scene.report, scene.city, scene.say
     events = {event.code: event for event in report.records.events}
-    pairs = list(zip(report.truth.episodes, report.score.episodes, strict=True))
     circles, lines, middles, signs = [], [], [], []
-    places: list[tuple[str, Point, float]] = []
+    places: list[tuple[int, str, Point, float]] = []
     largest = 0.48 * min(WIDTH, ground.height)
-    for number, (episode, found) in enumerate(pairs, 1):
+    for row in drawn_of(report.score.episodes, MOST_EPISODES):
+        number, episode, found = row + 1, report.truth.episodes[row], report.score.episodes[row]
         x, y = ground.at(episode.lon, episode.lat)
         reach = min(largest, _reach(episode, city, ground))
         circles.append(_circle(episode, found, x, y, reach, tip=episode_tip(number, episode, found, say)))
@@ -225,8 +226,8 @@ def _episodes(scene: Scene, ground: Ground, labels: _Labels) -> str:
             lines.append(_joined((x, y), ground.at(event.lon, event.lat)))
             signs.append(_case(event, labels, ground, say))
         middles.append(tag("circle", cx=x, cy=y, r=2.2, fill=INK))
-        places.append((say.clock(episode.from_us)[:5], (x, y), reach))
-    numbers = [_number(number, *place, labels) for number, place in enumerate(places[:MOST_LABELS], 1)]
+        places.append((number, say.clock(episode.from_us)[:5], (x, y), reach))
+    numbers = [_number(*place, labels) for place in places[:MOST_LABELS]]
     return tag("g", "".join((*circles, *lines, *middles, *signs, *numbers)), class_="episodes")
 
 
@@ -306,6 +307,13 @@ def false_ticket_sign(x: float, y: float, size: float, tip: str = "") -> str:
     """The sign of a fault ticket that was opened for nothing: the crossed disc, hollow and red."""
     disc = tag("circle", cx=float(x), cy=float(y), r=float(size), fill="#ffffff", stroke=ALARM_RED, stroke_width=1.6)
     return tag("g", (title(tip) if tip else "") + disc + cross(x, y, size, ALARM_RED), class_="false")
+
+
+def drawn_of(found: Sequence[Found], most: int) -> Sequence[int]:
+    """Which of many things are drawn where there is room for so many: what is not right first. Rows, ascending."""
+    if len(found) <= most:
+        return range(len(found))
+    return sorted(sorted(range(len(found)), key=lambda row: (found[row].right, row))[:most])
 
 
 def sampled(rows: Sequence[int], most: int) -> Sequence[int]:

@@ -10,7 +10,7 @@ from config.city import City
 from config.clock import US_PER_SECOND
 from gridwhistle.score.found import Found, Outcome
 from gridwhistle.score.load import FLOOD_ALARMS, FLOOD_US
-from gridwhistle.score.page.map import case_tip, episode_tip, false_ticket_sign, sampled
+from gridwhistle.score.page.map import MOST_EPISODES, case_tip, drawn_of, episode_tip, false_ticket_sign, sampled
 from gridwhistle.score.page.scene import Scene
 from gridwhistle.score.page.svg import (
     ALARM_RED,
@@ -104,12 +104,12 @@ def _band(scale: Scale, from_us: int, to_us: int, y: float, high: float, **style
 
 
 def _packed(bars: Sequence[_Bar], scale: Scale, room: float) -> tuple[list[tuple[_Bar, float]], float]:
-    """The bars with their heights in as few rows as they need, and the height of all."""
+    """The bars with their heights in as few rows as they need, and the height of one row."""
     ordered = sorted(bars, key=lambda bar: (bar.from_us, bar.to_us))
     gap = int((scale.high - scale.low) / (scale.end - scale.begin) * 6)
     rows = lanes([(bar.from_us, bar.to_us) for bar in ordered], gap)
     high = room if max(rows, default=0) < MOST_LANES else THIN
-    return [(bar, row * high) for bar, row in zip(ordered, rows, strict=True)], (max(rows, default=-1) + 1) * high
+    return [(bar, row * high) for bar, row in zip(ordered, rows, strict=True)], high
 
 
 def _episodes(report: Report, city: City, say: Words, scale: Scale) -> _Block:
@@ -140,12 +140,12 @@ def _episodes(report: Report, city: City, say: Words, scale: Scale) -> _Block:
         return _Bar(episode.from_us, episode.to_us, draw)
 
     def block(top: float) -> tuple[str, float]:
-        bars = [bar(number) for number, _ in pairs]
+        bars = [bar(row + 1) for row in drawn_of(report.score.episodes, MOST_EPISODES)]
         if len(bars) > MOST_ROWS:
-            placed, high = _packed(bars, scale, 16.0)
-            room = 16.0 if high and high / 16.0 <= MOST_LANES else THIN
-            label = words(12, top + 12, f"{say.say('thing.of_event')}: {len(bars)}", class_="label")
-            return label + "".join(one.draw(top + y, room) for one, y in placed), high
+            placed, room = _packed(bars, scale, 16.0)
+            count = str(len(pairs)) if len(bars) == len(pairs) else f"{len(bars)} / {len(pairs)}"
+            label = words(12, top + 12, clipped(f"{say.say('thing.of_event')}: {count}", 36), class_="label")
+            return label + "".join(one.draw(top + y, room) for one, y in placed), max(y for _, y in placed) + room
         drawn = []
         for row, (number, (episode, found)) in enumerate(pairs):
             y = top + row * ROW
@@ -262,8 +262,8 @@ def _by_kind(report: Report, say: Words, scale: Scale, bar: Callable[[int], _Bar
         if not rows:
             continue
         some = sampled(rows, 60)
-        placed, high = _packed([bar(row) for row in some], scale, THIN)
-        room = max(high, 18.0)
+        placed, _ = _packed([bar(row) for row in some], scale, THIN)
+        room = max(max(y for _, y in placed) + THIN, 18.0)
         count = f"{len(rows)}" if len(some) == len(rows) else f"{len(some)} / {len(rows)}"
         drawn.append(tag("line", x1=0, x2=WIDTH, y1=y, y2=y, class_="rule"))
         drawn.append(words(12, y + 13, clipped(f"{fault_name(kind, say.language)}: {count}", 36), class_="label"))
