@@ -18,6 +18,7 @@ from config.vocabulary import Language
 from gridwhistle import cli_score, cli_simulate
 from gridwhistle.check import check_city, check_limits, check_settings
 from gridwhistle.check_payload import check_message
+from gridwhistle.cli_city import new_city
 from gridwhistle.cli_common import (
     Bar,
     HostOption,
@@ -51,6 +52,7 @@ app.add_typer(spool_app)
 app.add_typer(store_app)
 cli_simulate.register(app)
 cli_score.register(app)
+app.command("new-city")(new_city)
 out = Console(highlight=False, soft_wrap=True)  # never folds a line: addresses and passwords are copied from it
 
 
