@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from config.city import City
 from config.quantities import QUANTITIES
 from sensors_sim import devices
+from sensors_sim import manners as drawn
 from sensors_sim.devices import Delivery, Gone
 from sensors_sim.scenario import Manners
 from sensors_sim.staging import Outage
@@ -56,12 +57,13 @@ class Sent:
         how: Manners,
         *,
         city: str = "quiet",
+        spared: Sequence[str] = (),
         outages: Sequence[Outage] = (),
         faults: Sequence[Fault] = (),
         seed: int = 1,
     ) -> None:
         self.city = MIXED if city == "mixed" else QUIET
-        self.delivery = Delivery(world_of(self.city), how, outages, faults, seed, START_US, END_US)
+        self.delivery = Delivery(world_of(self.city), how, outages, faults, seed, START_US, END_US, spared=spared)
         self.instants: list[Instant] = []
         self.measured = MEASURED[city]
         for until, sensors, times_us, values in STRETCHES[city]:
@@ -141,10 +143,10 @@ def test_batching_boxes_hold_their_readings_and_send_them_together() -> None:
     assert len(batching) == round(0.5 * len(QUIET.columns.device.names))
     mine = np.isin(sent.city.columns.device.code[sent.sensors], sorted(batching))
     assert (sent.late_s()[~mine] <= 1).all()
-    assert sent.late_s()[mine].max() <= devices.BATCH_S[1] + 1
+    assert sent.late_s()[mine].max() <= drawn.BATCH_S[1] + 1
     box = min(batching)
     bursts = np.unique(sent.until[sent.city.columns.device.code[sent.sensors] == box])
-    assert len(bursts) < RUN_S / (devices.BATCH_S[0] - 1)
+    assert len(bursts) < RUN_S / (drawn.BATCH_S[0] - 1)
     assert sent.delivery.waiting > 0  # what the run's end cut off
 
 
@@ -160,8 +162,8 @@ def test_a_box_that_was_off_line_sends_what_it_kept_when_it_is_back() -> None:
     away = boxes(sent, lambda one, row: bool(late[one.sensors == row].max() > 60))
     assert len(away) == round(0.2 * len(QUIET.columns.device.names))
     mine = np.isin(sent.city.columns.device.code[sent.sensors], sorted(away))
-    assert late[mine].max() > devices.OFFLINE_S[0] - 30
-    assert late[mine].max() < 0.3 * RUN_S + devices.BACK_S + 1
+    assert late[mine].max() > drawn.OFFLINE_S[0] - 30
+    assert late[mine].max() < 0.3 * RUN_S + drawn.BACK_S + 1
     assert (late[~mine] <= 1).all()
     assert sum((sent.measured - sent.readings).values()) == sent.delivery.waiting == 0
 
@@ -178,7 +180,7 @@ def test_a_cut_network_delays_and_a_power_cut_loses_what_is_measured_meanwhile(*
     if keeps:
         assert sent.readings == sent.measured
         assert (sent.until[during] >= to_us).all()
-        assert (sent.until[during] <= to_us + (devices.BACK_S + 1) * SECOND).all()
+        assert (sent.until[during] <= to_us + (drawn.BACK_S + 1) * SECOND).all()
     else:
         assert not during.any()
         assert sent.counts["no_power"] == 5 * (20 + 20 + 60)
@@ -216,8 +218,8 @@ def test_a_clock_fault_puts_the_sensors_of_a_box_minutes_or_hours_off_in_its_tim
     mine = sent.sensors == 0
     off = np.abs(sent.late_s())
     on = (sent.until > from_us) & (sent.until <= to_us)
-    assert (off[mine & on] >= devices.CLOCK_FAULT_S[0] - 1).all()
-    assert (off[mine & on] <= devices.CLOCK_FAULT_S[1] + 1).all()
+    assert (off[mine & on] >= drawn.CLOCK_FAULT_S[0] - 1).all()
+    assert (off[mine & on] <= drawn.CLOCK_FAULT_S[1] + 1).all()
     assert (off[~mine | ~on] <= 1).all()
 
 
@@ -244,8 +246,8 @@ def test_a_box_that_starts_anew_misses_a_minute_and_then_jumps_once_or_believes_
         wrong = sum(true[row, at] != value for at, value in zip(times.tolist(), values.tolist(), strict=True))
         assert wrong + int(old.sum()) <= 1
         early, jumps = early + int(old.sum()), jumps + wrong
-        assert number[row] - mine.sum() <= devices.REBOOT_S[1] / sensor.interval_s + 1
-        assert np.diff(times).max() >= (devices.REBOOT_S[0] - sensor.interval_s) * SECOND
+        assert number[row] - mine.sum() <= drawn.REBOOT_S[1] / sensor.interval_s + 1
+        assert np.diff(times).max() >= (drawn.REBOOT_S[0] - sensor.interval_s) * SECOND
     assert early + jumps > 0.9 * len(QUIET.sensors)
     assert min(early, jumps) > 0.3 * len(QUIET.sensors)
 
@@ -287,6 +289,19 @@ def test_boxes_that_publish_with_the_retain_flag_always_do() -> None:
             flags[int(QUIET.columns.device.code[row])].add(flag)
     assert all(len(seen) == 1 for seen in flags.values())
     assert sum(seen == {True} for seen in flags.values()) == round(0.25 * len(QUIET.columns.device.names))
+
+
+def test_of_whom_the_truth_promises_something_the_box_is_punctual() -> None:
+    every = manners(clock_off=1, batching=1, offline=1, reboot=1, flat_battery=1)
+    promised = QUIET.sensors[0]
+    sent = Sent(every, spared=[promised.id], city="coarse")
+    sent.balance()
+    together = [sensor.index for sensor in QUIET.sensors if sensor.device == promised.device]
+    mine = np.isin(sent.sensors, together)
+    assert Counter(sent.sensors[mine].tolist()) == Counter(row for row, _, _ in sent.measured if row in together)
+    assert np.abs(sent.late_s()[mine]).max() <= 20
+    others = np.setdiff1d(np.arange(len(QUIET.sensors)), together)
+    assert all(np.abs(sent.late_s()[sent.sensors == row]).max() > 20 for row in others)
 
 
 def some_faults(city: str, numbers: Sequence[int]) -> list[Fault]:
