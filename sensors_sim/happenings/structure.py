@@ -39,6 +39,8 @@ TUNNEL_M = 160.0
 CV_M2_YEAR = 5.0
 DRAINAGE_M = 1.0
 """A silty clay with a drain above and below 2 m of it: half of the settlement within two weeks."""
+RAMP_DAYS = 10.0
+"""A tunnel's face takes days to pass, a leak to grow, and the ground water to fall: so the load comes bit by bit."""
 STOREY_M = 3.0
 HOUSE_M = 20.0
 TRANSFERRED = 0.1
@@ -106,10 +108,10 @@ def _sinking(
 def subsidence(stage: Stage, wish: Wish) -> Staged:
     """The ground sinks over a tunnel (option ``cause: tunnel``) or a leak that washes it out (``cause: leak``).
 
-    Options: ``deepest_mm``, ``cv_m2_year`` and ``drainage_m`` of the clay. Settlement, tilt and cracks of the houses
-    within, each its share, grow by consolidation over weeks; lasts to the end of the run.
+    Options: ``deepest_mm``, ``cv_m2_year`` and ``drainage_m`` of the clay, ``ramp_days`` in which the load comes.
+    Settlement, tilt and cracks of the houses within, each its share, grow by consolidation over weeks, to the end.
     """
-    knows(wish, "cause", "deepest_mm", "cv_m2_year", "drainage_m")
+    knows(wish, "cause", "deepest_mm", "cv_m2_year", "drainage_m", "ramp_days")
     free = stage.rows("settlement") or stage.rows("tilt", "crack")
     if not free:
         raise CannotError("the city has no free sensor of settlement, tilt or crack")
@@ -135,6 +137,7 @@ def subsidence(stage: Stage, wish: Wish) -> Staged:
         consolidation,
         cv_m2_year=option(wish, "cv_m2_year", CV_M2_YEAR),
         drainage_m=option(wish, "drainage_m", DRAINAGE_M),
+        ramp_s=option(wish, "ramp_days", RAMP_DAYS) * DAY_S,
     )
     change = Added(rows[felt], gain[felt], np.zeros(int(felt.sum())), stage.onset_us(wish), stage.end_us, course)
     details: dict[str, float | str] = {

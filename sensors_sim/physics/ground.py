@@ -75,13 +75,30 @@ def consolidated(time_factor: Floats) -> Floats:
     return np.where(factor < _EARLY, early, late)
 
 
-def consolidation(elapsed_s: Floats, *, cv_m2_year: float, drainage_m: float) -> Floats:
+def _gathered(time_factor: Floats) -> Floats:
+    """The integral of ``consolidated`` from 0 to T: T - 1/3 + sum 2 / M^4 exp(-M^2 T), the sum of 2 / M^4 being 1/3."""
+    factor = np.maximum(time_factor, 0.0)
+    early = 2 / 3 * np.sqrt(4 / np.pi) * factor**1.5
+    faded = np.exp(-np.maximum(factor, _EARLY)[..., None] * _TERMS**2)
+    late = factor - 1 / 3 + (2 / _TERMS**4 * faded).sum(axis=-1)
+    value: Floats = np.where(factor < _EARLY, early, late)
+    return value
+
+
+def consolidation(elapsed_s: Floats, *, cv_m2_year: float, drainage_m: float, ramp_s: float = 0.0) -> Floats:
     """Share of the final settlement after some seconds, in clay with a coefficient of consolidation and drainage path.
 
     cv_m2_year: some m2 a year for soft to firm clays (Terzaghi, Peck and Mesri 1996). drainage_m: the longest way of
-    the water to a layer that drains.
+    the water to a layer that drains. ramp_s: the load comes evenly within so long; the theory is linear, so every part
+    of it consolidates for itself (Olson 1977, J. Geotechnical Engineering Division 103, 55: ramp loading).
     """
-    return consolidated(cv_m2_year * np.asarray(elapsed_s, np.float64) / YEAR_S / drainage_m**2)
+    per_second = cv_m2_year / YEAR_S / drainage_m**2
+    factor = per_second * np.asarray(elapsed_s, np.float64)
+    if ramp_s <= 0:
+        return consolidated(factor)
+    ramp = per_second * ramp_s
+    value: Floats = (_gathered(factor) - _gathered(factor - ramp)) / ramp
+    return value
 
 
 def accelerating(elapsed_s: Floats, *, failure_s: float, halt: float = 0.95) -> Floats:

@@ -63,6 +63,20 @@ def test_half_of_it_is_reached_after_the_time_that_engineers_compute() -> None:
 
 
 @settings(deadline=None)
+@given(st.floats(0.1, 50), st.floats(0.2, 10), st.floats(0.5, 100))
+def test_a_load_that_comes_bit_by_bit_settles_as_the_sum_of_its_parts(cv: float, way: float, days: float) -> None:
+    ramp_s = days * 86_400
+    times = np.array([0.0, 0.01, 0.1, 0.5, 1.0, 1.5, 3.0, 30.0]) * ramp_s
+    whole = consolidation(times, cv_m2_year=cv, drainage_m=way, ramp_s=ramp_s)
+    parts = (np.arange(2000) + 0.5) / 2000 * ramp_s
+    summed = consolidation(times[:, None] - parts, cv_m2_year=cv, drainage_m=way).mean(axis=1)
+    assert whole == pytest.approx(summed, abs=2e-3)
+    assert np.all(np.diff(whole) >= -1e-9)
+    at_once = consolidation(times, cv_m2_year=cv, drainage_m=way)
+    assert np.all(whole <= at_once + 1e-9)
+
+
+@settings(deadline=None)
 @given(DEEP, WIDE)
 def test_the_trough_holds_its_volume(deep: float, wide: float) -> None:
     across = np.linspace(-10 * wide, 10 * wide, 4001)
