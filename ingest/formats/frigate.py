@@ -10,7 +10,8 @@ event (of an end: ``end_time``): ``{label}/count`` tracked now, ``{label}/active
 object that is told of again (each minute) is not news. An object ends when Frigate says so, or when nothing was heard
 of it for FORGOTTEN_US, which only a lost message can cause. Frigate tells of every object at least once a minute: what
 is said of all of them is DOUBTFUL in the first SETTLING_US after we began to listen, when objects may be there that we
-do not know, and said again with the first message after that.
+do not know, and said again with the first message after that. Listening begins anew where ``{prefix}/available`` says
+that Frigate went or came (its objects are then others), or where it told of no object for so long though there were.
 
 ``{prefix}/reviews``: ``review/alert`` and ``review/detection``, 1 while an item of that severity is going on, else 0;
 at its ``start_time`` and ``end_time``.
@@ -45,9 +46,9 @@ EXPECTED_TIME: Final = "Unix seconds"
 VEHICLES: Final = frozenset({"car", "truck", "bus", "motorcycle", "vehicle"})
 """Labels that ``vehicles/count`` adds up: motor vehicles of Frigate's models, and ``vehicle`` where they are merged."""
 
-STATS: Final = (
-    *("camera_fps", "process_fps", "skipped_fps", "detection_fps", "detection_enabled", "audio_dBFS", "audio_rms"),
-)
+_FPS: Final = ("camera_fps", "process_fps", "skipped_fps", "detection_fps")
+STATS: Final = (*_FPS, "detection_enabled", "audio_dBFS", "audio_rms")
+AVAILABLE: Final = frozenset({b"online", b"offline", b"stopped"})
 STATES: Final[Mapping[bytes, float]] = {b"ON": 1.0, b"OFF": 0.0, b"online": 1.0, b"offline": 0.0}
 SEVERITIES: Final = ("alert", "detection")
 _TYPES: Final = ("new", "update", "end")
@@ -58,6 +59,7 @@ SETTLING_US: Final = 70_000_000
 """Frigate tells of an object that is there at least every 60 s (its ``significant_change``); some more for the way."""
 
 FORGOTTEN_US: Final = 600_000_000
+REVIEW_FORGOTTEN_US: Final = 6 * 3_600_000_000
 BEHIND_US: Final = 5_000_000
 MOST_LAG_US: Final = 60_000_000
 MOST_OBJECTS: Final = 100_000
@@ -94,6 +96,7 @@ class _Heard:
     """
 
     since_us: int
+    last_us: int
     unsure: set[Count] = field(default_factory=set)
     lag_us: int = 0
     newest_us: OrderedDict[str, int] = field(default_factory=OrderedDict)
@@ -116,7 +119,7 @@ class Decoder:
     def __init__(self) -> None:
         self._objects: OrderedDict[str, Tracked] = OrderedDict()
         self._of: dict[str, dict[str, Tracked]] = {}  # the same by device and id
-        self._reviews: OrderedDict[str, tuple[str, str]] = OrderedDict()  # device and severity by id
+        self._reviews: OrderedDict[str, tuple[str, str, int]] = OrderedDict()  # device, severity, when heard of; by id
         self._heard: OrderedDict[str, _Heard] = OrderedDict()  # by prefix
 
     def __call__(
@@ -128,9 +131,12 @@ class Decoder:
         for number, (payload, topic, at_us) in enumerate(zip(payloads, topics, received_us.tolist(), strict=True)):
             gathered.begin(number)
             prefix, _, last = topic.rpartition("/")
-            if last in ("events", "reviews", "stats"):
+            if last in ("events", "reviews", "stats", "available"):
                 heard = self._listen(prefix, at_us)
-                if last == "events":
+                self._forget(at_us)
+                if last == "available":
+                    self._begin_anew(heard, prefix, payload, at_us)
+                elif last == "events":
                     self._event(gathered, heard, prefix, payload, at_us)
                 elif last == "reviews":
                     self._review(gathered, heard, prefix, payload, at_us)
@@ -142,13 +148,26 @@ class Decoder:
         return gathered.columns()
 
     def _listen(self, prefix: str, at_us: int) -> _Heard:
-        heard = self._heard.setdefault(prefix, _Heard(at_us))
+        heard = self._heard.setdefault(prefix, _Heard(at_us, at_us))
         if len(self._heard) > MOST_PREFIXES:
             self._heard.popitem(last=False)
+        silent_us, heard.last_us = at_us - heard.last_us, at_us
+        if silent_us > SETTLING_US and any(one.prefix == prefix for one in self._objects.values()):
+            heard.since_us = at_us  # of those it must have told: messages were lost
         return heard
 
-    def _settle(self, gathered: Gathered, heard: _Heard, at_us: int) -> None:
-        """Forget objects that must be gone; say for sure what was said in doubt, once it can be said."""
+    def _begin_anew(self, heard: _Heard, prefix: str, payload: bytes, at_us: int) -> None:
+        """Know nothing of a Frigate that went or came."""
+        if payload.strip() not in AVAILABLE:
+            return
+        heard.since_us = at_us
+        for key in [key for key, one in self._objects.items() if one.prefix == prefix]:
+            heard.unsure.update(_counts(self._drop(key)))
+        for key in [key for key in self._reviews if key.startswith(f"{prefix}/")]:
+            del self._reviews[key]
+
+    def _forget(self, at_us: int) -> None:
+        """Forget objects and review items that must be gone: their end was lost."""
         while self._objects:
             key, oldest = next(iter(self._objects.items()))
             if len(self._objects) <= MOST_OBJECTS and at_us - oldest.heard_us <= FORGOTTEN_US:
@@ -156,6 +175,11 @@ class Decoder:
             self._drop(key)
             if oldest.prefix in self._heard:
                 self._heard[oldest.prefix].unsure.update(_counts(oldest))
+        while self._reviews and at_us - next(iter(self._reviews.values()))[2] > REVIEW_FORGOTTEN_US:
+            self._reviews.popitem(last=False)
+
+    def _settle(self, gathered: Gathered, heard: _Heard, at_us: int) -> None:
+        """Say for sure what was said in doubt, once it can be said."""
         if heard.unsure and at_us - heard.since_us >= SETTLING_US:
             counts, heard.unsure = sorted(heard.unsure), set()
             as_of = {device: heard.as_of(device, at_us) for device, _, _ in counts}
@@ -236,10 +260,10 @@ class Decoder:
         key = f"{prefix}/{after['id']}"
         before = self._reviews.pop(key, None)
         if kind != "end":
-            self._reviews[key] = device, severity
+            self._reviews[key] = device, severity, at_us
             if len(self._reviews) > MOST_REVIEWS:
                 self._reviews.popitem(last=False)
-            if before == (device, severity):
+            if before is not None and before[:2] == (device, severity):
                 return
         if before and kind != "end":
             event_us: int | None = heard.as_of(f"{device}/review", at_us)
@@ -250,7 +274,7 @@ class Decoder:
             heard.told(f"{device}/review", event_us)
             for one in SEVERITIES:
                 if one == severity or (before and one == before[1]):
-                    going = (device, one) in self._reviews.values()
+                    going = any(item[:2] == (device, one) for item in self._reviews.values())
                     gathered.add(device, f"review/{one}", event_us, float(going))
 
 

@@ -124,13 +124,15 @@ class TestObjects:
         hear(decoder, event("new", "lost"))
         later = hear(decoder, event("new", "b", at=NOW_S + 601), at_us=NOW_US + FORGOTTEN_US + 1)
         counts = [value for name, _, value, _ in later.readings if name == f"{YARD}/person/count"]
-        assert counts[-1] == 1
+        assert counts == [1]
         assert list(decoder._objects) == ["frigate/b"]
 
     def test_a_lost_end_is_told_of_with_the_next_message_of_any_kind(self) -> None:
-        decoder = settled()
+        decoder, stats = settled(), ("frigate/stats", b'{"cameras": {}, "service": {}}')
         hear(decoder, event("new", "lost", current_zones=["roof"]))
-        heard = hear(decoder, ("frigate/stats", b'{"cameras": {}, "service": {}}'), at_us=NOW_US + FORGOTTEN_US + 1)
+        for minute in range(1, 11):
+            assert hear(decoder, stats, at_us=NOW_US + minute * 60_000_000).readings == []
+        heard = hear(decoder, stats, at_us=NOW_US + FORGOTTEN_US + 1)
         assert heard.values[f"{YARD}/person/count"] == heard.values[f"{YARD}/roof/person/score"] == 0
         assert set(heard.times.values()) == {NOW_US + FORGOTTEN_US + 1 - BEHIND_US}
 
@@ -160,6 +162,31 @@ class TestObjects:
         )
         times = [event_us for name, event_us, _, _ in both.readings if name == f"{YARD}/person/count"]
         assert times == [at_us - 2_000_000 - BEHIND_US, at_us - 6_500_000]
+
+    @pytest.mark.parametrize("said", [b"offline", b"online", b"stopped"])
+    def test_a_frigate_that_went_or_came_has_other_objects(self, said: bytes) -> None:
+        decoder = settled()
+        hear(decoder, event("new", "a"), event("new", "b"), review("new", "alert"))
+        assert hear(decoder, ("frigate/available", said)).others == 1
+        again = hear(decoder, event("new", "c"))
+        assert again.values[f"{YARD}/person/count"] == 1
+        assert again.qualities[f"{YARD}/person/count"] is Quality.DOUBTFUL
+        sure = hear(decoder, ("frigate/stats", b'{"cameras": {}, "service": {}}'), at_us=NOW_US + SETTLING_US)
+        assert sure.values[f"{YARD}/person/count"] == 1
+        assert sure.qualities[f"{YARD}/person/count"] is Quality.GOOD
+        assert not decoder._reviews
+
+    def test_a_frigate_that_was_silent_though_there_were_objects_was_not_heard(self) -> None:
+        decoder = settled()
+        hear(decoder, event("new", "a"))
+        after = hear(decoder, event("new", "b", at=NOW_S + 100), at_us=NOW_US + 100_000_000)
+        assert after.qualities[f"{YARD}/person/count"] is Quality.DOUBTFUL
+
+    def test_a_frigate_without_objects_may_be_silent_for_hours(self) -> None:
+        decoder = settled()
+        hear(decoder, event("new", "a"), event("end", "a"))
+        after = hear(decoder, event("new", "b", at=NOW_S + 9000), at_us=NOW_US + 9_000_000_000)
+        assert after.qualities[f"{YARD}/person/count"] is Quality.GOOD
 
     @pytest.mark.parametrize("odd_s", [0.0, 253_402_300_799.0, NOW_S + 1e6])
     def test_one_picture_with_an_odd_time_spoils_nothing_that_is_said_again(self, odd_s: float) -> None:
@@ -206,8 +233,8 @@ class TestObjects:
         decoder = settled()
         for place in range(20):
             hear(decoder, event("new", f"o{place}"))
-        assert list(decoder._objects) == [f"frigate/o{place}" for place in range(15, 20)]
-        assert sum(map(len, decoder._of.values())) == 5
+        assert list(decoder._objects) == [f"frigate/o{place}" for place in range(14, 20)]  # and the one just told of
+        assert sum(map(len, decoder._of.values())) == 6
 
     @given(
         st.lists(
@@ -261,6 +288,15 @@ class TestReviews:
         hear(decoder, review("new", "alert", "r1"), review("new", "alert", "r2"))
         assert hear(decoder, review("end", "alert", "r1", end=NOW_S)).values == {f"{YARD}/review/alert": 1}
         assert hear(decoder, review("end", "alert", "r2", end=NOW_S)).values == {f"{YARD}/review/alert": 0}
+
+    def test_a_review_whose_end_was_lost_does_not_go_on_for_ever(self) -> None:
+        decoder = settled()
+        hear(decoder, review("new", "alert", "lost"))
+        later_us = NOW_US + frigate.REVIEW_FORGOTTEN_US + 1
+        hear(decoder, review("new", "alert", "r2"), at_us=later_us)
+        assert hear(decoder, review("end", "alert", "r2", end=NOW_S), at_us=later_us).values == {
+            f"{YARD}/review/alert": 0
+        }
 
     def test_a_severity_nobody_knows_is_refused(self) -> None:
         heard = hear(settled(), review("new", "panic"))
