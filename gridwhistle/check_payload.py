@@ -1,8 +1,10 @@
 """What ``gridwhistle check --payload`` prints: what one message becomes, and what is refused of it and why."""
 
+import csv
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -59,9 +61,12 @@ class Reporter:
     language: Language
 
     def say(self, key: str, **params: object) -> None:
+        """One line of the messages."""
+        self.line(text(f"payload.{key}", self.language, params))
+
+    def line(self, words: str) -> None:
         """One line."""
-        safe = {name: str(value).encode("utf-8", "backslashreplace").decode() for name, value in params.items()}
-        self.out.print(text(f"payload.{key}", self.language, safe), markup=False)
+        self.out.print(words.encode("utf-8", "backslashreplace").decode(), markup=False)
 
     def words(self, key: str, **params: object) -> str:
         """A part of a line."""
@@ -201,6 +206,11 @@ def _tell_refused(report: Reporter, admission: Admission, intake: Intake) -> Non
 
 def _tell_rest(report: Reporter, decoded: Decoded, fields: FieldTable, intake: Intake) -> None:
     """What is neither: fields that nobody wants, messages of something else, what would be published."""
+    unlisted = [(device, id_[len(device) + 1 :]) for id_, device in _readings(decoded) if not fields.is_listed(device)]
+    if unlisted:
+        report.say("lines")
+        for device, field in unlisted[:SHOWN_FIELDS]:
+            report.line(f"    {_as_csv(device, field, '')}")
     if intake.counters["fields_passed_over"] > decoded.passed_over:
         names = [name for id_, device in _of_devices(decoded) if (name := _unwanted(id_, device, fields)) is not None]
         more = f", … ({len(names)})" if len(names) > SHOWN_FIELDS else ""
@@ -213,8 +223,19 @@ def _tell_rest(report: Reporter, decoded: Decoded, fields: FieldTable, intake: I
         report.say("requests", topics=", ".join(request.topic for request in decoded.requests))
 
 
+def _as_csv(*cells: str) -> str:
+    line = StringIO()
+    csv.writer(line, lineterminator="").writerow(cells)
+    return line.getvalue()
+
+
+def _readings(decoded: Decoded) -> Iterator[tuple[str, str]]:
+    """(id, device) of every reading of a device's field."""
+    return zip(decoded.ids, decoded.devices or (), strict=decoded.devices is not None)
+
+
 def _of_devices(decoded: Decoded) -> Iterator[tuple[str, str]]:
-    yield from zip(decoded.ids, decoded.devices or (), strict=True)
+    yield from _readings(decoded)
     for unread in decoded.unread:
         if unread.device is not None and unread.sensor_id is not None:
             yield unread.sensor_id, unread.device

@@ -86,7 +86,7 @@ class FieldTable:
         if not wanted.all():
             for place in np.flatnonzero(~wanted).tolist():
                 device = (decoded.devices or ())[place]
-                if self._is_listed(device):
+                if self.is_listed(device):
                     passed_over += 1
                 else:
                     field = decoded.ids[place][len(device) + 1 :]
@@ -135,7 +135,8 @@ class FieldTable:
         missing = rule is not None and rule.sensor not in self._index
         return f"{rule.sensor} ({field_id} in fields.csv)" if rule is not None and missing else field_id
 
-    def _is_listed(self, device: str) -> bool:
+    def is_listed(self, device: str) -> bool:
+        """Whether anything of a device is wanted: by the table, or by a sensor whose id begins with its name."""
         listed = self._listed.get(device)
         if listed is None:
             listed = device in self._listing or any(
@@ -167,7 +168,7 @@ class FieldTable:
             row = self.sensor(one.sensor_id, one.device)
             if row != UNWANTED:
                 kept.append(replace(one, sensor_id=self._ids[row] if row >= 0 else None))
-            elif self._is_listed(one.device):
+            elif self.is_listed(one.device):
                 passed_over += 1
             else:
                 strange.setdefault((one.message, one.device), []).append(one.sensor_id[len(one.device) + 1 :])

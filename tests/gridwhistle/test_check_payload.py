@@ -103,6 +103,16 @@ def test_a_message_that_is_no_reading_says_so(settings: Path) -> None:
     assert "The message speaks of something else than readings" in result.output
 
 
+def test_of_a_device_that_nobody_lists_the_lines_for_the_table_are_told(settings: Path) -> None:
+    said = {"ch4": 1.5, "state": "odd", "deep": {"a": 2}}
+    result = check(said, "zigbee2mqtt/pit, north/sensor", "--config", str(settings))
+    assert result.exit_code == 1
+    lines = result.output.splitlines()
+    at = lines.index("Lines for fields.csv, where each still wants the id of its sensor:")
+    assert lines[at + 1 :] == ['    "pit, north/sensor",ch4,', '    "pit, north/sensor",deep.a,']
+    assert 'device "pit, north/sensor" with state, ch4, deep.a' in result.output
+
+
 def test_the_zone_of_the_subscription_is_named_and_used(settings: Path) -> None:
     said = {"Time": "2023-11-15T06:13:20", "co": 5}
     result = check(said, "tele/gas-001/SENSOR", "--config", str(settings))
