@@ -86,17 +86,19 @@ def elder_falls(stage: Stage, wish: Wish) -> Staged:
     meaning: a fall is a fall.
     """
     knows(wish, "presses")
-    row = stage.pick(free_rows(stage, wish, "sensor of an elder's activity", "activity"))
+    rows = free_rows(stage, wish, "sensor of an elder's activity", "activity")
+    presses = option(wish, "presses", 0) > 0
+    if presses and not (rows := [row for row in rows if of(stage, same_box(stage.world, row), "help_button").size]):
+        raise CannotError("no home with a free sensor of activity has a help button")
+    row = stage.pick(rows)
     from_us = between(stage, AWAKE, wish)
     to_us = min(stage.end_us, from_us + stage.lasts_us(wish, FOUND_S))
     changes: list[Made] = [_held(row, 0.0, from_us, to_us)]
     details: dict[str, float | str] = {}
-    buttons = of(stage, same_box(stage.world, row), "help_button")
-    if option(wish, "presses", 0):
-        if not buttons.size:
-            raise CannotError("the home has no help button")
+    if presses:
+        button = int(of(stage, same_box(stage.world, row), "help_button")[0])
         pressed_us = from_us + int(stage.rng.uniform(*REACHES_S)) * US_PER_SECOND
-        changes.append(_held(int(buttons[0]), 1.0, pressed_us, max(to_us, pressed_us)))
+        changes.append(_held(button, 1.0, pressed_us, max(to_us, pressed_us)))
         details["pressed_s"] = (pressed_us - stage.start_us) / US_PER_SECOND
     interval_s = float(stage.world.city.columns.interval_s[row])
     sigmas = sigmas_of_a_run((to_us - from_us) / US_PER_SECOND / interval_s)

@@ -67,7 +67,7 @@ def test_who_cannot_reach_it_passes_no_limit() -> None:
 
 def test_a_home_without_a_button_cannot_press_it() -> None:
     ground = stage(town(("activity", 60.0)))
-    with pytest.raises(CannotError, match="the home has no help button"):
+    with pytest.raises(CannotError, match="no home with a free sensor of activity has a help button"):
         elder_falls(ground, Wish("elder_falls", options={"presses": 1}))
 
 
