@@ -8,10 +8,11 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from config.clock import US_PER_SECOND
 from config.quantities import QUANTITIES
 from config.vocabulary import Kind
 from sensors_sim.faults.instruments import INSTRUMENTS
-from sensors_sim.faults.plan import IMAGE_KINDS
+from sensors_sim.faults.plan import IMAGE_KINDS, spoils
 from sensors_sim.physics.noise import unit_hash
 from sensors_sim.physics.signals import SIGNALS
 from sensors_sim.physics.weather import Weather
@@ -22,6 +23,8 @@ T = TypeVar("T")
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
+LEAST_SPIKES = 6
+"""A spiking sensor that speaks seldom has about so many all the same."""
 REFERENCE_C = 20.0
 """Temperature at which instruments are adjusted (ISO 1)."""
 DROPOUT_WINDOW_US = 60_000_000
@@ -110,7 +113,8 @@ def implied(world: World, faults: Sequence[Fault]) -> list[Fault]:
     for fault in pictures:
         for row in members.get(int(box[world.city.sensor_index[fault.sensor]]), ()):
             name = columns.ids[row]
-            if (name, fault.kind, fault.from_us) not in told:
+            spoilt = spoils(fault.kind, columns.quantity[row])
+            if spoilt and (name, fault.kind, fault.from_us) not in told:
                 told.add((name, fault.kind, fault.from_us))
                 more.append(replace(fault, sensor=name, lon=float(columns.lon[row]), lat=float(columns.lat[row])))
     return [*faults, *more]
@@ -308,6 +312,9 @@ def _victims(
         accuracy = instrument.accuracy if instrument is not None else 1 / steps[place]
         scale = max(float(noise[rows[place]]), accuracy)
         size[place], shape[place] = _drawn(fault.kind, name, scale, drawn[place].tolist(), float(together[place]))
+        if fault.kind is FaultKind.SPIKING:
+            readings = (fault.to_us - fault.from_us) / US_PER_SECOND / float(columns.interval_s[rows[place]])
+            shape[place] = max(shape[place], min(LEAST_SPIKES / readings, 1.0))
         if fault.kind is FaultKind.UNIT:
             low[place], high[place] = -np.inf, np.inf
             steps[place] = 10.0 ** np.ceil(np.round(np.log10(SIGNALS[name].steps * abs(size[place])), 9))
@@ -344,7 +351,7 @@ def _drawn(kind: FaultKind, name: str, scale: float, drawn: list[float], box: fl
     if kind in {FaultKind.SATURATED, FaultKind.DROPOUT}:
         instrument = INSTRUMENTS[name]
         choices = instrument.stands_at if kind is FaultKind.SATURATED else instrument.falls_to
-        return _one_of(choices, first), 0.2 + 0.4 * box
+        return _one_of(choices, first), 0.3 + 0.3 * box
     return 0.0, 0.0
 
 

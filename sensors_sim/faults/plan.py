@@ -60,7 +60,15 @@ MENDED_SHARE = 0.25
 """So many are well again before it ends: a fault that comes and goes, or somebody who came."""
 LEAST_READINGS = 8
 """A fault of fewer readings than these is not planned: nobody could know it."""
+LEAST_OF_SOME: Mapping[FaultKind, int] = MappingProxyType({FaultKind.SPIKING: 24, FaultKind.DROPOUT: 16})
+"""Where only some readings are wrong it takes more, or there might be none."""
 FIRST_SHARE, SHORTEST_SHARE = 0.1, 0.1  # of the run: before the first fault begins, and for the shortest
+
+
+def spoils(kind: FaultKind, quantity: str) -> bool:
+    """Whether something that happens to a picture shows in a quantity. A blurred one is as bright as before."""
+    camera = QUANTITIES[quantity].kind is Kind.CAMERA
+    return camera and not (kind is FaultKind.BLURRED_IMAGE and quantity == "image_brightness")
 
 
 def _can_have(world: World, kind: FaultKind) -> Bools:
@@ -69,7 +77,7 @@ def _can_have(world: World, kind: FaultKind) -> Bools:
     def of(name: str) -> bool:
         quantity, instrument = QUANTITIES[name], INSTRUMENTS.get(name)
         if kind in IMAGE_KINDS:
-            return quantity.kind is Kind.CAMERA
+            return spoils(kind, name)
         if kind in {FaultKind.SILENT, FaultKind.CLOCK}:
             return True
         if instrument is None:
@@ -153,14 +161,17 @@ def _pick(
 
 
 def _spans(
-    picked: _Picked, interval_us: Integers, start_us: int, end_us: int, rng: np.random.Generator
+    picked: _Picked, need_us: Integers, start_us: int, end_us: int, rng: np.random.Generator
 ) -> tuple[Integers, Integers]:
-    """(from, to) of every picked row, whole milliseconds; rows of one unit break together."""
+    """(from, to) of every picked row, whole milliseconds; rows of one unit break together.
+
+    need_us: shape (sensors,), how long a fault of each must last at least.
+    """
     units = int(picked.unit.max(initial=-1)) + 1
     slowest = np.zeros(units, np.int64)
-    np.maximum.at(slowest, picked.unit, interval_us[picked.rows])
+    np.maximum.at(slowest, picked.unit, need_us[picked.rows])
     run = end_us - start_us
-    least = np.maximum(LEAST_READINGS * slowest, round(SHORTEST_SHARE * run))
+    least = np.maximum(slowest, round(SHORTEST_SHARE * run))
     earliest = np.full(units, start_us + round(FIRST_SHARE * run))
     latest = np.maximum(end_us - least, start_us)
     standing = (rng.random(units) < STANDING_SHARE) | (latest < earliest)
@@ -183,7 +194,8 @@ def plan_faults(  # noqa: PLR0917 - called by position, as staging is
     """
     columns = world.city.columns
     interval_us = np.rint(columns.interval_s * US_PER_SECOND).astype(np.int64)
-    free = LEAST_READINGS * interval_us <= (end_us - start_us) * (1 - FIRST_SHARE)
+    visible_us = (end_us - start_us) * (1 - FIRST_SHARE)
+    free = LEAST_READINGS * interval_us <= visible_us
     free[np.fromiter(taken, np.int64, len(taken))] = False
     weights = DEFAULT_WEIGHTS if health.kinds is None else health.kinds
     able = {kind: _can_have(world, kind) for kind in FaultKind if weights.get(kind, 0) > 0}
@@ -192,10 +204,13 @@ def plan_faults(  # noqa: PLR0917 - called by position, as staging is
     left, weight_left = health.share * len(columns), float(sum(weights[kind] for kind in able))
     found: list[tuple[FaultKind, Integers, Integers, Integers]] = []
     for kind in scarce_first:
-        picked = _pick(world, kind, able[kind], free, quota=left * weights[kind] / weight_left, rng=rng)
+        need_us = LEAST_OF_SOME.get(kind, LEAST_READINGS) * interval_us
+        picked = _pick(
+            world, kind, able[kind] & (need_us <= visible_us), free, quota=left * weights[kind] / weight_left, rng=rng
+        )
         left, weight_left = left - len(picked.rows), weight_left - weights[kind]
         free[picked.rows] = False
-        found.append((kind, picked.rows, *_spans(picked, interval_us, start_us, end_us, rng)))
+        found.append((kind, picked.rows, *_spans(picked, need_us, start_us, end_us, rng)))
     return _told(world.city, found)
 
 

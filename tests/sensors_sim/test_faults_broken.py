@@ -220,6 +220,17 @@ def test_whatever_breaks_nobody_else_and_no_other_time_is_touched(
         assert np.isfinite(one).all()
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_whoever_the_truth_calls_broken_shows_it(seed: int) -> None:
+    kinds = dict.fromkeys(set(FaultKind) - {FaultKind.SILENT, FaultKind.CLOCK}, 1.0)
+    faults = plan_faults(WORLD, Health(share=0.9, kinds=kinds), START_US, END_US, np.random.default_rng(seed), ())
+    touched = np.zeros(len(CITY.sensors), np.int64)
+    for (_, sensors, _, values), mine in zip(STRETCHES, shown(faults, seed), strict=True):
+        np.add.at(touched, sensors, mine != values)
+    well = {fault.sensor: fault.kind for fault in faults if not touched[CITY.sensor_index[fault.sensor]]}
+    assert not well
+
+
 def test_an_answer_does_not_depend_on_how_the_run_is_cut() -> None:
     kinds = dict.fromkeys(set(FaultKind) - {FaultKind.SWAPPED}, 1.0)
     faults = plan_faults(WORLD, Health(share=0.9, kinds=kinds), START_US, END_US, np.random.default_rng(5), ())
