@@ -93,11 +93,14 @@ class Decoder:
             return
         found = _objects(frame.get("Object"))
         gathered.add(device, f"{module}/objects/count", event_us, float(len(found)))
-        known = self._known(f"{device}/{module}", {kind for kind, _ in found})
-        for kind in sorted(known):
-            likelihoods = [likelihood for one, likelihood in found if one == kind]
-            gathered.add(device, f"{module}/{kind}/count", event_us, float(len(likelihoods)))
-            gathered.add(device, f"{module}/{kind}/likelihood", event_us, max(likelihoods, default=0.0))
+        count: dict[str, int] = {}
+        greatest: dict[str, float] = {}
+        for kind, likelihood in found:
+            count[kind] = count.get(kind, 0) + 1
+            greatest[kind] = max(greatest.get(kind, 0.0), likelihood)
+        for kind in sorted(self._known(f"{device}/{module}", set(count))):
+            gathered.add(device, f"{module}/{kind}/count", event_us, float(count.get(kind, 0)))
+            gathered.add(device, f"{module}/{kind}/likelihood", event_us, greatest.get(kind, 0.0))
 
     def _known(self, module: str, named: set[str]) -> set[str]:
         """The classes that a module has named, these included; never so many that they cannot be kept."""
