@@ -284,7 +284,7 @@ def _take(gathered: Gathered, node: Node, place: _Place, payload: Payload, metri
                 gathered.refuse(RefusalReason.MISSING_FIELD, f"alias {metric.alias}", EXPECTED_BIRTH, device)
                 agrees = False
                 continue
-            named = found
+            named = found if found.datatype else found._replace(datatype=metric.datatype)
         agrees &= _reading(gathered, device, named, payload, metric)
     return agrees
 

@@ -132,6 +132,12 @@ class TestNames:
         assert heard.found == ["Level: int_value for an unknown datatype"]
         assert len(heard.requests) == 1
 
+    def test_a_datatype_that_the_birth_left_out_may_come_with_the_data(self) -> None:
+        decoder = Decoder()
+        hear(decoder, nbirth(metric("Level", 5, datatype=INT16, null=True)))
+        heard = hear(decoder, message("NDATA", 1, metric(alias=5, value=-7, datatype=INT16, told=True)))
+        assert heard.values == {"G/N/Level": -7}
+
     def test_an_alias_of_another_device_is_not_taken(self) -> None:
         decoder = Decoder()
         born(decoder)
