@@ -139,11 +139,14 @@ class Stage:
     busy_grids: set[str] = field(default_factory=set)
     duty: Duty | None = None
 
+    def __post_init__(self) -> None:
+        """Sort the roster once for this stage and all that are made of it."""
+        self.duty = self.duty or Duty(self.world.city, EVENT_ROLES)
+
     def on_duty(self, grid: str, time_us: int) -> str | None:
         """Id of the person on duty for events of a grid at a time; see ``truth.on_duty``."""
-        if self.duty is None:
-            self.duty = Duty(self.world.city, EVENT_ROLES)
-        return self.duty.on(grid, time_us)
+        duty = self.duty or Duty(self.world.city, EVENT_ROLES)
+        return duty.on(grid, time_us)
 
     def rows(self, *quantities: str) -> list[int]:
         """Rows of the free sensors of some quantities."""
