@@ -9,7 +9,7 @@ from config.clock import US_PER_SECOND
 from config.vocabulary import Category
 from sensors_sim.changes import Added, Made, Scaled, Traced
 from sensors_sim.happenings.common import by_quantity, knows
-from sensors_sim.happenings.places import free_rows, lattice, of, staged
+from sensors_sim.happenings.places import below_the_wind, free_rows, lattice, of, staged
 from sensors_sim.physics.events import plateau
 from sensors_sim.physics.plume import downwind, plume, stability
 from sensors_sim.scenario import Wish
@@ -164,13 +164,9 @@ def _upwind(stage: Stage, stations: Integers, times_us: Integers) -> tuple[int, 
     for away in _AWAY_M:
         east = world.east[tried] + away * np.sin(from_rad)
         north = world.north[tried] + away * np.cos(from_rad)
-        along, across = downwind(
-            world.east[stations] - east[:, np.newaxis],
-            world.north[stations] - north[:, np.newaxis],
-            np.degrees(np.array(from_rad)),
-        )
-        hit = (along > 0) & (along < 3_000) & (np.abs(across) < 0.2 * along)
-        counts = np.minimum(hit.sum(axis=1), 8)
+        places_m = np.column_stack((east, north))
+        hit = below_the_wind(stage, stations, places_m, np.degrees(from_rad), reach_m=3_000, slope=0.2)
+        counts = np.minimum(hit, 8)
         index = int(counts.argmax())
         if counts[index] > most:
             most, best = int(counts[index]), (int(tried[index]), float(east[index]), float(north[index]))

@@ -9,7 +9,7 @@ from config.clock import US_PER_SECOND
 from config.vocabulary import Category
 from sensors_sim.changes import Drawn, Made, Traced
 from sensors_sim.happenings.common import choice, knows
-from sensors_sim.happenings.places import both, free_rows, lattice, of, seconds, staged
+from sensors_sim.happenings.places import below_the_wind, both, free_rows, lattice, of, seconds, staged
 from sensors_sim.physics.events import GROWTH_KW_S2, fire_kw, flame_m, in_view
 from sensors_sim.physics.noise import unit_hash
 from sensors_sim.physics.plume import AIR_J_KG_K, AIR_KG_M3, downwind, plume, stability
@@ -45,7 +45,7 @@ SEES_M = 150.0
 """As far as a street's camera sees anything for certain; houses stand in the way of most."""
 HALF_SEES_M = 400.0
 STREET_M = 12.0
-_TRIED = 200
+_TRIED = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,14 +180,10 @@ def _upwind_of_stations(stage: Stage, cameras: list[int], from_us: int) -> list[
     tried = np.array(cameras, np.int64)
     if len(tried) > _TRIED:
         tried = np.sort(stage.rng.choice(tried, _TRIED, replace=False))
-    from_deg = stage.weather.wind_from_deg(np.array([from_us], np.int64))
-    along, across = downwind(
-        world.east[stations] - world.east[tried, np.newaxis],
-        world.north[stations] - world.north[tried, np.newaxis],
-        from_deg,
-    )
-    hit = (along > 50) & (along < SMOKE_REACH_M / 2) & (np.abs(across) < 0.15 * along + 10)
-    return tried[hit.any(axis=1)].tolist() or cameras
+    from_deg = float(stage.weather.wind_from_deg(np.array([from_us], np.int64))[0])
+    places_m = np.column_stack((world.east[tried], world.north[tried]))
+    seen = below_the_wind(stage, stations, places_m, from_deg, reach_m=SMOKE_REACH_M / 2, slope=0.15)
+    return tried[seen > 0].tolist() or cameras
 
 
 def in_sight(stage: Stage, blaze: Blaze, cameras: Integers) -> Integers:

@@ -17,6 +17,7 @@ from sensors_sim.happenings.places import (
     is_pit,
     lattice,
     of,
+    pick_fitting,
     same_box,
     same_building,
     staged,
@@ -198,12 +199,14 @@ def gas_leak(stage: Stage, wish: Wish) -> Staged:
     knows(wish, "where")
     where = choice(wish, "where", ("any", "room", "street"))
     world = stage.world
-    rows = [row for row in free_rows(stage, wish, "ch4 sensor", "ch4") if not is_pit(world, row)]
+    rows = free_rows(stage, wish, "ch4 sensor", "ch4")
     if where != "any":
         rows = [row for row in rows if bool(world.indoor[row]) == (where == "room")]
-    if not rows:
+    elif wish.place is None:
+        rows = _at_home(stage, rows)
+    victim = pick_fitting(stage, rows, lambda row: not is_pit(world, row))
+    if victim is None:
         raise CannotError(f"the city has no free ch4 sensor {'outside of pits' if where == 'any' else f'in a {where}'}")
-    victim = stage.pick(_at_home(stage, rows) if where == "any" and wish.place is None else rows)
     from_us = stage.onset_us(wish)
     shut_us = from_us + stage.lasts_us(wish, 1_500.0)
     times, step_us = lattice(from_us, min(stage.end_us, shut_us + round(SETTLE_S * US_PER_SECOND)))
@@ -294,11 +297,11 @@ def co_poisoning(stage: Stage, wish: Wish) -> Staged:
     """
     knows(wish)
     world = stage.world
-    rows = [row for row in free_rows(stage, wish, "co sensor", "co") if world.indoor[row] and not is_pit(world, row)]
-    if not rows:
+    rows = [row for row in free_rows(stage, wish, "co sensor", "co") if world.indoor[row]]
+    homes = [row for row in rows if use_of(world, row) in {Use.HOME, Use.OLD_HOME}] if wish.place is None else []
+    victim = pick_fitting(stage, homes or rows, lambda row: not is_pit(world, row))
+    if victim is None:
         raise CannotError("the city has no free co sensor in a room")
-    homes = [row for row in rows if use_of(world, row) in {Use.HOME, Use.OLD_HOME}]
-    victim = stage.pick(homes if homes and wish.place is None else rows)
     building = int(world.building[victim])
     own_m3 = float(world.plan.volume_m3[building]) if building >= 0 else FLAT_M3
     flat = House(min(own_m3, FLAT_M3), max(own_m3, FLAT_M3), INFILTRATION_H, FLAT_DOOR_M3_H)
@@ -342,12 +345,11 @@ def valve_pit(stage: Stage, wish: Wish) -> Staged:
     knows(wish)
     world = stage.world
     rows = free_rows(stage, wish, "ch4, h2s or o2 sensor", "ch4", "h2s", "o2")
-    pits = [row for row in rows if is_pit(world, row)]
-    if not pits:
-        pits = [row for row in rows if not world.indoor[row]]
-    if not pits:
+    outdoors = [row for row in rows if not world.indoor[row]]
+    victim = pick_fitting(stage, outdoors or rows, lambda row: is_pit(world, row))
+    if victim is None and not outdoors:
         raise CannotError("the city has no free ch4, h2s or o2 sensor in a pit or in the open")
-    victim = stage.pick(pits)
+    victim = stage.pick(outdoors) if victim is None else victim
     pit = House(PIT_M3, PIT_M3, PIT_CHANGES_H)
     from_us = stage.onset_us(wish)
     opened_us = from_us + stage.lasts_us(wish, 36_000.0)

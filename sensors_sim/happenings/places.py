@@ -1,15 +1,18 @@
 """Where happenings take place, and the honest truth about them: what every kind asks of the stage."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree  # type: ignore[import-untyped]  # SciPy ships no types
 
 from config.clock import US_PER_SECOND
 from config.vocabulary import Category
 from sensors_sim.changes import SIGMAS, Made, clear
+from sensors_sim.physics.plume import downwind
 from sensors_sim.scenario import Wish
 from sensors_sim.staging import CannotError, Stage, Staged, episode
 from sensors_sim.world import Use, World
@@ -17,7 +20,8 @@ from sensors_sim.world import Use, World
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-_PITS = ("井", "pit", "manhole", "chamber")
+_PIT = re.compile(r"井|\b(?:pit|manhole|chamber)\b", re.IGNORECASE)
+_TRIES = 50
 _MOMENTS = 1_500
 
 
@@ -31,8 +35,9 @@ def wanted(stage: Stage, rows: Sequence[int], place: str | None) -> list[int]:
         return list(rows)
     world = stage.world
     if (use := Use.__members__.get(place.upper())) is not None:
-        inside = [row for row in rows if world.building[row] >= 0 and world.plan.use[world.building[row]] == use]
-        return inside or list(rows)
+        given = np.array(rows, np.int64)
+        used = np.append(world.plan.use, len(Use))  # the last one: in the open
+        return given[used[world.building[given]] == use].tolist() or list(rows)
     grids = world.city.grids
     if place not in grids:
         known = ", ".join(name.lower() for name in Use.__members__)
@@ -67,14 +72,46 @@ def is_pit(world: World, row: int) -> bool:
     """Whether the place of a sensor is called a pit."""
     columns = world.city.columns
     place = int(columns.place[row])
-    names = (columns.place_zh[place], columns.place_en[place].lower())
-    return any(pit in name for pit in _PITS for name in names)
+    return any(_PIT.search(name) for name in (columns.place_zh[place], columns.place_en[place]))
+
+
+def pick_fitting(stage: Stage, rows: Sequence[int], fits: Callable[[int], bool]) -> int | None:
+    """One of the rows that fit, as ``Stage.pick`` chooses; None where none does. Asks about few of them."""
+    left = list(rows)
+    for _ in range(min(_TRIES, len(left))):
+        row = stage.pick(left)
+        if fits(row):
+            return row
+        left.remove(row)
+    fitting = [row for row in left if fits(row)]
+    return stage.pick(fitting) if fitting else None
 
 
 def of(stage: Stage, rows: Integers, *quantities: str) -> Integers:
     """Those of some rows that measure one of the quantities and are free, ascending."""
-    free = np.array(stage.rows(*quantities), np.int64)
-    return np.intersect1d(rows, free)
+    among = np.zeros(len(stage.world.east), np.bool_)
+    among[rows] = True
+    measuring = stage.world.measuring(*quantities)
+    return np.array([row for row in measuring[among[measuring]].tolist() if row not in stage.taken], np.int64)
+
+
+def below_the_wind(
+    stage: Stage, stations: Integers, sources_m: Floats, from_deg: float, *, reach_m: float, slope: float
+) -> Integers:
+    """How many of some stations lie in the wind's lee of each source, shape (sources,).
+
+    sources_m: shape (sources, 2), east and north. slope: half the width of the lee per metre of way.
+    """
+    world = stage.world
+    if not stations.size:
+        return np.zeros(len(sources_m), np.int64)
+    tree = cKDTree(np.column_stack((world.east[stations], world.north[stations])))
+    counts = []
+    for (east, north), near in zip(sources_m.tolist(), tree.query_ball_point(sources_m, reach_m), strict=True):
+        rows = stations[near]
+        along, across = downwind(world.east[rows] - east, world.north[rows] - north, np.array(from_deg))
+        counts.append(int(((along > 0) & (np.abs(across) < slope * along)).sum()))
+    return np.array(counts, np.int64)
 
 
 def lattice(from_us: int, to_us: int, *, finest_s: float = 5.0) -> tuple[Integers, int]:

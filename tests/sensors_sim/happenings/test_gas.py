@@ -1,13 +1,16 @@
 """Gas in rooms, streets and pits."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from config.clock import US_PER_SECOND
-from config.vocabulary import Category, Severity
+from config.vocabulary import Category, LocalText, Severity
 from sensors_sim.happenings.gas import co_poisoning, gas_leak, small_leak, valve_pit
+from sensors_sim.happenings.places import is_pit
 from sensors_sim.scenario import Wish
 from sensors_sim.staging import CannotError, Happening, Stage, Staged
 from sensors_sim.world import Use, World, world_of
@@ -262,6 +265,21 @@ def test_a_pit_of_the_district_is_one_by_its_name() -> None:
         staged = valve_pit(stage_of(world, seed=seed, hours=14), Wish("valve_pit", at_s=600))
         place = world.city.sensor(staged.episodes[0].sensors[0]).place
         assert "阀门井" in place.zh
+
+
+@pytest.mark.parametrize(
+    ("zh", "en", "expected"),
+    [
+        ("福山街526号医院食堂", "Hospital canteen, 526 Fushan Street", False),
+        ("竹阳大道45号阀门井", "Gas valve, 45 Zhuyang Avenue", True),
+        ("x", "Gas valve pit, 24 Shiliu Road", True),
+        ("x", "Sewer manhole, 362 Bailin Street", True),
+    ],
+)
+def test_a_pit_is_told_by_its_name_and_a_hospital_is_none(zh: str, en: str, expected: bool) -> None:
+    city = make_city((("ch4", 5),), side=1)
+    named = replace(city, sensors=tuple(replace(one, place=LocalText(zh, en)) for one in city.sensors))
+    assert is_pit(world_of(named), 0) is expected
 
 
 def test_gas_in_a_room_is_never_more_than_pure() -> None:
