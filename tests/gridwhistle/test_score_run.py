@@ -180,6 +180,8 @@ async def test_the_page_shows_everything_asks_for_nothing_and_complains_of_nothi
                 "#map .episode.missed",
                 "#map .map .case.false",
                 "#map .dots",
+                "#map .silence",
+                "#timeline .silence",
                 "#map .broken",
                 "#timeline .case",
                 "#timeline .broken",

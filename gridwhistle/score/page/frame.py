@@ -50,10 +50,11 @@ def score_page(scene: Scene) -> str:
     map_, step = map_picture(scene)
     all_, most = len(report.truth.episodes), MAP_EPISODES
     fewer = f" {say.say('page.curves_more', drawn=most, all=all_)}" if all_ > most else ""
+    map_keys = _map_keys(say, scene.world, silences=bool(report.score.silences))
     sampled = f" {say.say('page.sampled', step=step)}" if step > 1 else ""
     sections = [
         ("summary", _verdict(report, say) + tiles(report, say)),
-        ("map", map_ + _map_keys(say, scene.world) + _help(say.say("page.map_help") + sampled + fewer)),
+        ("map", map_ + map_keys + _help(say.say("page.map_help") + sampled + fewer)),
         ("timeline", timeline_picture(scene) + _time_keys(say) + _help(say.say("page.timeline_help") + fewer)),
         *_curves(scene),
         ("confusion", confusion_table(report, say) + _help(say.say("rule.confusion"))),
@@ -109,7 +110,7 @@ def _keys(entries: Sequence[tuple[str, str]]) -> str:
     return f'<ul class="keys">{listed}</ul>'
 
 
-def _map_keys(say: Words, world: World | None) -> str:
+def _map_keys(say: Words, world: World | None, *, silences: bool) -> str:
     ring = tag("circle", cx=11, cy=11, r=9, fill="#ff9a1f", fill_opacity="0.13", stroke=INK, stroke_width=1.1)
     entries = [
         (ring, say.say("page.episode")),
@@ -128,6 +129,9 @@ def _map_keys(say: Words, world: World | None) -> str:
             if kind in Kind
         ),
     ]
+    if silences:
+        stilled = tag("circle", cx=11, cy=11, r=8, fill="#7b848c", fill_opacity="0.38")
+        entries.append((stilled, say.say("page.silence")))
     if world is not None and len(world.plan.streets):
         entries.append((tag("path", d="M2 15L20 7", stroke="#cfd2d0", stroke_width=3), say.say("page.street")))
     return _keys(entries)

@@ -11,7 +11,7 @@ from shapely.geometry import MultiPolygon, Polygon
 from alerting.model import FaultTicket, GridEvent
 from config.city import City
 from config.vocabulary import GridLevel, Kind
-from gridwhistle.score.found import Found, Outcome
+from gridwhistle.score.found import Found, Outcome, Stilled
 from gridwhistle.score.page.scene import Scene
 from gridwhistle.score.page.svg import (
     ALARM_RED,
@@ -137,6 +137,7 @@ def map_picture(scene: Scene) -> tuple[str, int]:
         tag("rect", width=WIDTH, height=ground.height, fill="#fbfbfa", rx=10),
         _grids(city, ground),
         _streets(scene.world, ground),
+        _silences(scene, ground),
         dots,
         _broken(scene.report, ground, say),
         _episodes(scene, ground, labels),
@@ -208,6 +209,27 @@ def _reach(episode: Episode, city: City, ground: Ground) -> float:
     x0, y0 = ground.at(episode.lon, episode.lat)
     x, y = ground.all(city.columns.lon[rows], city.columns.lat[rows])
     return max(SMALLEST, float(np.quantile(np.hypot(x - x0, y - y0), 0.97)) + 7)
+
+
+def _silences(scene: Scene, ground: Ground) -> str:
+    """Where one cause stilled many sensors: each of them ringed, in grey."""
+    drawn = []
+    for one in scene.report.score.silences:
+        known = [scene.city.sensor_index[sensor] for sensor in one.silence.sensors if sensor in scene.city.sensor_index]
+        rows = np.array(sampled(known, MOST_BROKEN), np.int64)
+        x, y = ground.all(scene.city.columns.lon[rows], scene.city.columns.lat[rows])
+        places = dict.fromkeys((px(left), px(top)) for left, top in zip(x.tolist(), y.tolist(), strict=True))
+        path = "".join(f"M{left} {top}m-8 0a8 8 0 1 0 16 0a8 8 0 1 0 -16 0z" for left, top in places)
+        tip = title(silence_tip(one, scene.say))
+        drawn.append(tag("path", tip, d=path, fill="#7b848c", fill_opacity="0.38", class_="silence"))
+    return "".join(drawn)
+
+
+def silence_tip(one: Stilled, say: Words) -> str:
+    """What the mouse is told of a silence."""
+    times = f"{say.time(one.silence.from_us)} – {say.clock(one.silence.to_us)[:5]}"
+    counted = f"{say.say('silence.tickets')}: {len(one.tickets)}, {say.say('silence.events')}: {len(one.events)}"
+    return f"{say.say('page.silence')}: {len(one.silence.sensors)}\n{times}\n{counted}"
 
 
 def _episodes(scene: Scene, ground: Ground, labels: _Labels) -> str:

@@ -10,7 +10,15 @@ from config.city import City
 from config.clock import US_PER_SECOND
 from gridwhistle.score.found import Found, Outcome
 from gridwhistle.score.load import FLOOD_ALARMS, FLOOD_US
-from gridwhistle.score.page.map import MOST_EPISODES, case_tip, drawn_of, episode_tip, false_ticket_sign, sampled
+from gridwhistle.score.page.map import (
+    MOST_EPISODES,
+    case_tip,
+    drawn_of,
+    episode_tip,
+    false_ticket_sign,
+    sampled,
+    silence_tip,
+)
 from gridwhistle.score.page.scene import Scene
 from gridwhistle.score.page.svg import (
     ALARM_RED,
@@ -76,7 +84,8 @@ def timeline_picture(scene: Scene) -> str:
     scale = Scale(report.truth.start_us, report.truth.end_us, LEFT, RIGHT)
     top = 26.0
     body: list[str] = []
-    for block in (_episodes(report, city, say, scale), _faults(report, say, scale), _false(report, say, scale)):
+    blocks = (_episodes(report, city, say, scale), _silences(report, say, scale), _faults(report, say, scale))
+    for block in (*blocks, _false(report, say, scale)):
         content, high = block(top)
         if high:
             body.append(content)
@@ -180,14 +189,16 @@ def _limit(scale: Scale, limit_us: int | None, middle: float, high: float) -> st
 
 
 def _told_nobody(scale: Scale, lasted: tuple[int, int], middle: float, found: Found, say: Words) -> str:
-    from_us, to_us = lasted
-    label = say.say(f"outcome.{found.outcome}")
-    x = scale(min(to_us, int(scale.high))) + 6
-    anchor = "start"
-    if x > RIGHT - 90:
-        x, anchor = scale(max(from_us, int(scale.low))) - 6, "end"
     red = SOFT if found.outcome is Outcome.NOT_SHOWN else ALARM_RED
-    return words(x, middle, label, class_="label", dy="0.36em", text_anchor=anchor, fill=red)
+    return _beside(scale, lasted, middle, say.say(f"outcome.{found.outcome}"), red)
+
+
+def _beside(scale: Scale, lasted: tuple[int, int], middle: float, label: str, colour: str) -> str:
+    """Words behind a band, or before it where there is no room behind."""
+    x, anchor = scale(min(lasted[1], int(scale.high))) + 8, "start"
+    if x > RIGHT - 90:
+        x, anchor = scale(max(lasted[0], int(scale.low))) - 6, "end"
+    return words(x, middle, label, class_="label", dy="0.36em", text_anchor=anchor, fill=colour)
 
 
 def place_of(found: Found, city: City, say: Words) -> str:
@@ -272,6 +283,34 @@ def _by_kind(report: Report, say: Words, scale: Scale, bar: Callable[[int], _Bar
     return "".join(drawn), y - top
 
 
+def _silences(report: Report, say: Words, scale: Scale) -> _Block:
+    """A grey band for each, with every ticket and grid event that it made."""
+    tickets = {ticket.code: ticket for ticket in report.records.tickets}
+    events = {event.code: event for event in report.records.events}
+
+    def block(top: float) -> tuple[str, float]:
+        drawn = []
+        for row, stilled in enumerate(report.score.silences[:MOST_ROWS]):
+            silence = stilled.silence
+            y = top + row * ROW
+            middle = y + ROW / 2
+            tip = silence_tip(stilled, say)
+            style = {"fill": "#7b848c", "fill_opacity": "0.45", "stroke": INK, "stroke_width": 0.6}
+            band = _band(scale, silence.from_us, silence.to_us, middle - 5, 10, **style)
+            name = clipped(f"{say.say('page.silence')}: {len(silence.sensors)}", 34)
+            made = [tickets[code] for code in stilled.tickets[:400] if code in tickets]
+            signs = [spanner(scale(one.opened_us), middle, 5, told=True, shown=True, tip=tip) for one in made]
+            told = [events[code] for code in stilled.events[:100] if code in events]
+            signs += [mark(one.severity, scale(one.opened_us), middle, 7, tip=case_tip(one, say)) for one in told]
+            counted = f"{say.say('silence.tickets')}: {len(stilled.tickets)}"
+            signs.append(_beside(scale, (silence.from_us, silence.to_us), middle, counted, SOFT))
+            label = words(40, middle, name, class_="label", dy="0.36em")
+            drawn.append(_stripe(y, row) + label + tag("g", title(tip) + band, class_="silence") + "".join(signs))
+        return "".join(drawn), len(drawn) * ROW
+
+    return block
+
+
 def _false(report: Report, say: Words, scale: Scale) -> _Block:
     codes = {code for code, _ in (*report.score.false_events, *report.score.false_tickets)}
     events: list[GridEvent] = [event for event in report.records.events if event.code in codes]
@@ -326,14 +365,7 @@ def _rate(report: Report, say: Words, scale: Scale, top: float) -> str:
     threshold = tag(
         "line", x1=LEFT, x2=RIGHT, y1=flood, y2=flood, stroke=ALARM_RED, stroke_width=1.2, stroke_dasharray="6 4"
     )
-    named = words(
-        RIGHT - 6,
-        flood - 5,
-        say.say("page.threshold", count=FLOOD_ALARMS),
-        class_="label halo",
-        text_anchor="end",
-        fill=ALARM_RED,
-    )
+    named = words(12, top + 33, say.say("page.threshold", count=FLOOD_ALARMS), class_="label", fill=ALARM_RED)
     return (
         value_axis(up, LEFT, RIGHT, 4)
         + clip
