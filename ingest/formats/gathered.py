@@ -16,6 +16,7 @@ DEEPEST: Final = 16
 MOST_FIELDS: Final = 10_000
 """Fields of one message; one with more is refused whole."""
 
+_CONTAINERS: Final = (dict, list)
 _decode = msgspec.json.Decoder().decode
 
 
@@ -27,18 +28,25 @@ def read_json(payload: bytes, message: int, expected: str) -> Any | Unread:
         return load(payload, message, expected)
 
 
-def flat(given: Any, name: str = "", deep: int = 0) -> Iterator[tuple[str, Any]]:
+def flat(given: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """(name, value) of everything within an object: names joined by dots, members of lists by their place from 0.
 
     >>> list(flat({"a": {"b": 1}, "c": [2, {"d": 3}]}))
     [('a.b', 1), ('c.0', 2), ('c.1.d', 3)]
     """
-    if deep > DEEPEST or not isinstance(given, dict | list):
-        yield name, given
-        return
-    members = given.items() if isinstance(given, dict) else enumerate(given)
-    for key, value in members:
-        yield from flat(value, f"{name}.{key}" if deep else str(key), deep + 1)
+    for key, value in given.items():
+        if isinstance(value, _CONTAINERS):
+            yield from _within(value, str(key), 1)
+        else:
+            yield str(key), value
+
+
+def _within(given: Any, name: str, deep: int) -> Iterator[tuple[str, Any]]:
+    for key, value in given.items() if isinstance(given, dict) else enumerate(given):
+        if isinstance(value, _CONTAINERS) and deep < DEEPEST:
+            yield from _within(value, f"{name}.{key}", deep + 1)
+        else:
+            yield f"{name}.{key}", value
 
 
 SWITCHES: Final[Mapping[str, float]] = {"ON": 1.0, "OFF": 0.0}
