@@ -1,14 +1,14 @@
 """What a whole ledger holds, in a handful of selects however many cases there are: for scores and reports."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, Select, Table, select
 
 from alerting import tables
 from alerting.ledger import Ledger
-from alerting.model import Alarm, FaultTicket, GridEvent
+from alerting.model import Action, Alarm, FaultTicket, GridEvent
 from alerting.rows import Row, alarm_of, event_of, ticket_of
 
 
@@ -25,12 +25,16 @@ class Push:
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """Everything: cases with their alarms, newest first; all alarms and pushes, oldest first."""
+    """Everything: cases with their alarms, newest first; all alarms and pushes, oldest first.
+
+    first_had: who had an event before it was assigned for the first time, by the event's id; only of those that were.
+    """
 
     events: tuple[GridEvent, ...]
     tickets: tuple[FaultTicket, ...]
     alarms: tuple[Alarm, ...]
     pushes: tuple[Push, ...]
+    first_had: Mapping[int, str] = field(default_factory=dict)
 
 
 def records(ledger: Ledger) -> Records:
@@ -53,7 +57,10 @@ def records(ledger: Ledger) -> Records:
             for row in connection.execute(_newest_first(tables.fault_tickets)).mappings()
         )
         pushes = tuple(Push(*row) for row in connection.execute(_pushes()))
-    return Records(events, tickets, tuple(alarms.values()), pushes)
+        first_had: dict[int, str] = {}
+        for event_id, detail in connection.execute(_assignments()):
+            first_had.setdefault(event_id, detail["before"]["worker"])
+    return Records(events, tickets, tuple(alarms.values()), pushes, first_had)
 
 
 def _newest_first(table: Table) -> Select[Any]:
@@ -64,6 +71,12 @@ def _pushes() -> Select[Any]:
     columns = tables.notifications.c
     told = (columns.worker, columns.cause, columns.created_us, columns.event_id, columns.ticket_id)
     return select(*told).distinct().order_by(columns.created_us, columns.worker, columns.cause)
+
+
+def _assignments() -> Select[Any]:
+    columns = tables.trail.c
+    assigned = columns.action == Action.EVENT_ASSIGNED.value
+    return select(columns.subject_id, columns.detail).where(assigned).order_by(columns.id)
 
 
 def _linked(connection: Connection, links: Table, owner: str, alarms: Mapping[int, Alarm]) -> dict[int, list[Alarm]]:

@@ -336,7 +336,7 @@ class Workers:
             self.counts["asked_again"] += 1
             return False
         if refused is None:
-            self.counts[step.deed] += 1
+            self.counts[step.deed.value] += 1
         else:  # somebody else has it, or it is over: whatever else was meant to be done is not
             self.counts[f"refused.{refused}"] += 1
             self._let_go.add((call.worker, call.code))

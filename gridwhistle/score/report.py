@@ -2,17 +2,18 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from alerting.ledger import Ledger
-from alerting.model import FaultTicket, GridEvent
+from alerting.model import FaultTicket, GridEvent, Responsible
 from alerting.reports import Records, records
 from alerting.rows import plain
 from config.city import City
 from config.clock import isoformat
 from config.errors import ConfigurationError
+from config.vocabulary import LocalText, Role
 from gridwhistle.score.confusion import Confusion, Thing, Told, confusion
 from gridwhistle.score.found import Found, Score, Stilled, Tally
 from gridwhistle.score.judge import intervals_of, keep_score
@@ -45,6 +46,7 @@ def cases_of(ledger: Ledger) -> tuple[list[GridEvent], list[FaultTicket]]:
 
 def make_report(truth: Truth, found: Records, city: City) -> Report:
     """Judge a run by what its ledger holds."""
+    found = replace(found, events=tuple(_as_opened(event, found) for event in found.events))
     score = keep_score(truth, found.events, found.tickets, intervals_of(city), city)
     limited = [one for one, episode in zip(score.episodes, truth.episodes, strict=True) if episode.limit_us is not None]
     return Report(
@@ -57,6 +59,16 @@ def make_report(truth: Truth, found: Records, city: City) -> Report:
         confusion(truth, score, found, city),
         load(truth, found, city),
     )
+
+
+def _as_opened(event: GridEvent, found: Records) -> GridEvent:
+    """An event with whoever had it first at the head of its line: a worker who hands on was called all the same."""
+    worker = found.first_had.get(event.id)
+    if worker is None or worker == event.responsible.worker:
+        return event
+    known = [one for one in event.line if one.worker == worker]
+    first = known[0] if known else Responsible(worker, LocalText(worker, worker), Role.WORKER, event.grid)
+    return replace(event, line=(first, *(one for one in event.line if one.worker != worker)))
 
 
 def as_json(report: Report) -> dict[str, Any]:

@@ -111,6 +111,19 @@ def test_every_thing_that_happened_is_judged_by_what_was_told_of_it(run: Run) ->
     assert report.load.events.most >= 1
 
 
+async def test_who_hands_a_case_on_was_called_all_the_same(tmp_path: Path) -> None:
+    city = example_city()
+    with desk(tmp_path) as here:
+        opened = morning(here)
+        other = next(worker for worker in city.workers if worker not in {one.worker for one in opened.line})
+        here.ports.commands.assign(opened.id, other, actor="tests", now_us=here.clock.now_us())
+        found = records(here.ledger)
+    assert next(event for event in found.events if event.id == opened.id).responsible.worker == other
+    leak = episode(city, sensors(city, "ch4")[6], Category.GAS_LEAK, 84, 110)
+    truth = Truth(city.version, 7, START_US, START_US + 110 * MINUTE_US, (leak,), ())
+    assert make_report(truth, found, city).score.episodes[0].outcome is Outcome.RIGHT
+
+
 def test_the_command_tells_writes_and_says_by_its_exit_code_that_something_is_wrong(run: Run, tmp_path: Path) -> None:
     told, drawn = tmp_path / "score.json", tmp_path / "score.html"
     arguments = ["score", str(run.folder), str(run.folder / "truth.json"), "--city", str(DISTRICT), "--language", "en"]
