@@ -58,8 +58,14 @@ class _Parcel:
     def __len__(self) -> int:
         return len(self.release_us)
 
-    def some(self, which: Integers | Bools) -> "_Parcel":
+    def some(self, which: Integers | Bools | slice) -> "_Parcel":
         return _Parcel(self.release_us[which], self.sensors[which], self.told_us[which], self.values[which])
+
+    def in_order(self) -> "_Parcel":
+        """By time of arrival; what arrives together stays in its order."""
+        if (self.release_us[1:] >= self.release_us[:-1]).all():
+            return self
+        return self.some(np.argsort(self.release_us, kind="stable"))
 
     @classmethod
     def joined(cls, parts: Sequence["_Parcel"]) -> "_Parcel":
@@ -72,7 +78,6 @@ class _Parcel:
 
 
 _NOTHING = np.empty(0, np.int64)
-_EMPTY = _Parcel(_NOTHING, _NOTHING, _NOTHING, np.empty(0))
 
 
 class Delivery:
@@ -118,14 +123,14 @@ class Delivery:
         self._odd = self._oddities()
         self._fresh = self._boxes.reboot[self._box] != NEVER
         self._later: dict[int, list[_Parcel]] = {}
-        self._soon = _EMPTY
+        self._soon: list[_Parcel] = []
         self.counts = {"measured": 0, "delivered": 0, "duplicated": 0}
         self.counts |= {gone.name.lower(): 0 for gone in Gone if gone is not Gone.NOT}
 
     @property
     def waiting(self) -> int:
         """Readings (and duplicates) that are measured and neither delivered nor lost."""
-        return len(self._soon) + sum(len(part) for parts in self._later.values() for part in parts)
+        return sum(len(part) for parts in (self._soon, *self._later.values()) for part in parts)
 
     def deliver(self, until_us: int, sensors: Integers, times_us: Integers, values: Floats) -> Instant:
         """What arrives before ``until_us``, in order of arrival, given what is measured from the last call on.
@@ -311,33 +316,39 @@ class Delivery:
 
     def _due(self, until_us: int, arriving: _Parcel, copies: _Parcel) -> _Parcel:
         """Everything that arrives before ``until_us``, in order; the rest is put by."""
-        parts = [self._soon]
-        for minute in sorted(minute for minute in self._later if minute <= until_us // _MINUTE_US):
-            parts += self._later.pop(minute)
+        parts = self._kept(until_us)
         parts.append(arriving)
         if len(copies):
             self.counts["duplicated"] += len(copies)
             astray = np.maximum(self._rng.uniform(-OUT_OF_ORDER_S, OUT_OF_ORDER_S, len(copies)), 0)
             late_us = (astray * US_PER_SECOND).astype(np.int64)
             parts.append(_Parcel(copies.release_us + late_us, copies.sensors, copies.told_us, copies.values))
-        parts = [part for part in parts if len(part)]
-        if not parts:
-            return _EMPTY
         whole = _Parcel.joined(parts) if len(parts) > 1 else parts[0]
         wait = whole.release_us >= until_us
         if wait.any():
             self._put_by(until_us, whole.some(wait))
             whole = whole.some(~wait)
-        else:
-            self._soon = _EMPTY
-        if (whole.release_us[1:] < whole.release_us[:-1]).any():
-            whole = whole.some(np.argsort(whole.release_us, kind="stable"))
-        return whole
+        return whole.in_order()
+
+    def _kept(self, until_us: int) -> list[_Parcel]:
+        """What was put by and is due now."""
+        minutes = sorted(minute for minute in self._later if minute <= until_us // _MINUTE_US)
+        if minutes:
+            self._soon.append(_Parcel.joined([part for one in minutes for part in self._later.pop(one)]).in_order())
+        due, rest = [], []
+        for part in self._soon:
+            cut = int(np.searchsorted(part.release_us, until_us))
+            if cut:
+                due.append(part.some(slice(0, cut)))
+            if cut < len(part):
+                rest.append(part.some(slice(cut, None)))
+        self._soon = rest
+        return due
 
     def _put_by(self, until_us: int, rest: _Parcel) -> None:
-        """Keep what waits: by the minute of its release, what is due within this one at hand."""
-        minute = rest.release_us // _MINUTE_US
-        now = until_us // _MINUTE_US
-        self._soon = rest.some(minute <= now)
-        for one in np.unique(minute[minute > now]).tolist():
+        """Keep what waits: what is due within this minute at hand and in order, the rest by the minute."""
+        minute, now = rest.release_us // _MINUTE_US, until_us // _MINUTE_US
+        if (near := minute <= now).any():
+            self._soon.append(rest.some(near).in_order())
+        for one in np.unique(minute[~near]).tolist():
             self._later.setdefault(one, []).append(rest.some(minute == one))
