@@ -34,21 +34,21 @@ class FieldRule:
 
 @dataclass(frozen=True, slots=True)
 class FieldRules:
-    """All rules of a city. named: by ``{device}/{field}``. patterns: those for any device, by field."""
+    """All rules of a city. named: by device and field. patterns: those for any device, by field."""
 
-    named: Mapping[str, FieldRule]
+    named: Mapping[tuple[str, str], FieldRule]
     patterns: Mapping[str, FieldRule]
 
     @staticmethod
     def of(rules: Iterable[FieldRule]) -> "FieldRules":
         """The rules by what they are looked up with; of two for one field the last holds."""
-        named: dict[str, FieldRule] = {}
+        named: dict[tuple[str, str], FieldRule] = {}
         patterns: dict[str, FieldRule] = {}
         for rule in rules:
             if rule.device == ANY_DEVICE:
                 patterns[rule.field] = rule
             else:
-                named[f"{rule.device}/{rule.field}"] = rule
+                named[rule.device, rule.field] = rule
         return FieldRules(MappingProxyType(named), MappingProxyType(patterns))
 
     def __len__(self) -> int:

@@ -48,19 +48,19 @@ class _Found:
     """What is known of the fields seen so far, as columns by code. row: UNWANTED, MISSING or a sensor's row."""
 
     def __init__(self) -> None:
-        self.code: dict[str, int] = {}
+        self.code: dict[tuple[str, str], int] = {}  # by device and id: two devices may make one id of their fields
         self.unit: list[str | None] = []
         self.letters = 0
         self.row = np.zeros(1024, np.int32)  # both longer than what is known
         self.scale = np.zeros((1024, 2), np.float64)  # factor and offset
 
-    def add(self, field_id: str, row: int, scale: tuple[float, float], unit: str | None) -> int:
+    def add(self, device: str, field_id: str, row: int, scale: tuple[float, float], unit: str | None) -> int:
         """Remember a field; its code."""
         code = len(self.unit)
         if code == len(self.row):
             self.row = np.concatenate([self.row, np.zeros_like(self.row)])
             self.scale = np.concatenate([self.scale, np.zeros_like(self.scale)])
-        self.code[field_id] = code
+        self.code[device, field_id] = code
         self.letters += len(field_id)
         self.row[code], self.scale[code] = row, scale
         self.unit.append(unit)
@@ -93,7 +93,8 @@ class FieldTable:
                     strange.setdefault((int(decoded.message[place]), device), []).append(field)
             decoded, row, codes = _taken(decoded, wanted), row[wanted], codes[wanted]
         if (row == MISSING).any():
-            decoded = replace(decoded, ids=[self._said(one) for one in decoded.ids])
+            ids = [self._said(one, device) for one, device in zip(decoded.ids, decoded.devices or (), strict=True)]
+            decoded = replace(decoded, ids=ids)
         strangers = [Stranger(message, device, fields) for (message, device), fields in strange.items()]
         return Resolved(
             replace(self._measured(decoded, codes), unread=unread), np.maximum(row, -1), passed_over, strangers
@@ -108,30 +109,31 @@ class FieldTable:
         if len(self._found.code) > _REMEMBERED or self._found.letters > _REMEMBERED_LETTERS:
             self._found, self._listed = _Found(), {}
         known = self._found.code
-        codes = [known.get(one, -1) for one in ids]
+        codes = [known.get(pair, -1) for pair in zip(devices, ids, strict=True)]
         if -1 in codes:
             codes = [self._code(one, device) for one, device in zip(ids, devices, strict=True)]
         return np.array(codes, np.int32)
 
     def _code(self, field_id: str, device: str) -> int:
-        code = self._found.code.get(field_id)
-        return self._found.add(field_id, *self.look_up(field_id, device)) if code is None else code
+        code = self._found.code.get((device, field_id))
+        return self._found.add(device, field_id, *self.look_up(field_id, device)) if code is None else code
 
     def look_up(self, field_id: str, device: str) -> tuple[int, tuple[float, float], str | None]:
         """(row of the field's sensor, UNWANTED or MISSING; factor and offset; unit) as the city's table says."""
-        rule = self._rules.named.get(field_id)
+        field = field_id[len(device) + 1 :]
+        rule = self._rules.named.get((device, field))
         if rule is not None:
             return self._index.get(rule.sensor, MISSING), (rule.factor, rule.offset), rule.unit
-        rule = self._rules.patterns.get(field_id[len(device) + 1 :])
+        rule = self._rules.patterns.get(field)
         if rule is not None:
             row = self._index.get(rule.sensor_of(device))
             if row is not None:
                 return row, (rule.factor, rule.offset), rule.unit
         return self._index.get(field_id, UNWANTED), (1.0, 0.0), None
 
-    def _said(self, field_id: str) -> str:
+    def _said(self, field_id: str, device: str) -> str:
         """A field's id, or what the table calls it where it names a sensor that there is not."""
-        rule = self._rules.named.get(field_id)
+        rule = self._rules.named.get((device, field_id[len(device) + 1 :]))
         missing = rule is not None and rule.sensor not in self._index
         return f"{rule.sensor} ({field_id} in fields.csv)" if rule is not None and missing else field_id
 

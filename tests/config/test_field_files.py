@@ -40,16 +40,16 @@ def test_a_field_is_a_sensor_with_its_unit_and_its_scale(district: Path) -> None
     assert problems(district) == []
     rules = city(district).fields
     assert len(rules) == 3
-    assert rules.named["24e124136b502217/gas.ch4"] == FieldRule(
+    assert rules.named["24e124136b502217", "gas.ch4"] == FieldRule(
         "24e124136b502217", "gas.ch4", "gas-001-ch4", "%VOL", 0.5, -1
     )
-    assert rules.named["front door/co"] == FieldRule("front door", "co", "gas-001-co")
+    assert rules.named["front door", "co"] == FieldRule("front door", "co", "gas-001-co")
     assert rules.patterns["ch4"].sensor_of("gas-002") == "gas-002-ch4"
 
 
 def test_unit_factor_and_offset_may_be_left_out_altogether(district: Path) -> None:
     write(district, "a,b,gas-001-ch4", header="device,field,sensor")
-    assert city(district).fields.named["a/b"] == FieldRule("a", "b", "gas-001-ch4")
+    assert city(district).fields.named["a", "b"] == FieldRule("a", "b", "gas-001-ch4")
 
 
 def test_a_city_without_the_file_has_no_rules_and_with_it_another_version(district: Path) -> None:
@@ -116,7 +116,7 @@ def test_the_example_of_the_document_is_read_as_it_says(district: Path) -> None:
     (district / FIELDS_FILE).write_text(example, encoding="utf-8")
     assert {problem.code for problem in problems(district)} == {"unknown_reference", "pattern_fits_none"}
     rules = city(district).fields
-    assert rules.named["front door/contact"] == FieldRule("front door", "contact", "door-1", None, -1, 1)
+    assert rules.named["front door", "contact"] == FieldRule("front door", "contact", "door-1", None, -1, 1)
     assert set(rules.patterns) == {"humidity"}
 
 

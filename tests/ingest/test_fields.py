@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from config.fields import FieldRule, FieldRules
 from config.settings import IngestSettings, PayloadFormat, Subscription
@@ -210,3 +212,69 @@ def test_births_and_data_of_two_subscriptions_stay_in_the_order_in_which_they_ca
     topics = ["plant/data/a", "plant/birth/b", "plant/data/b", "other/x", "plant/data/b"]
     into.admit(Messages.of([Message(topic, b"", NOW_US) for topic in topics]), NOW_US)
     assert seen == topics
+
+
+NAMES = st.sampled_from(["a", "b", "a/b", "b/a", "hall"])
+RULE = st.builds(
+    FieldRule,
+    device=NAMES | st.just("*"),
+    field=NAMES,
+    sensor=st.sampled_from(["gas-1", "hall/t", "a/b/a", "{device}-x", "{device}/b", "no-such"]),
+    unit=st.sampled_from([None, "K"]),
+    factor=st.sampled_from([1.0, -1.0, 2.0]),
+    offset=st.sampled_from([0.0, 1.0]),
+)
+TOLD = st.tuples(
+    st.integers(0, 3), NAMES, NAMES, st.sampled_from([1.5, None, "text", True]), st.sampled_from([None, "F"])
+)
+SENSORS = ["gas-1", "hall/t", "a/b/a", "a-x", "b/b", "hall/a"]
+
+
+@given(st.lists(RULE, max_size=6), st.lists(TOLD, max_size=12))
+def test_many_fields_come_to_the_same_as_asking_of_each(rules: list[FieldRule], told_all: list[Any]) -> None:
+    named = {(one.device, one.field): one for one in rules if one.device != "*"}
+    patterns = {one.field: one for one in rules if one.device == "*"}
+
+    def sensor_of(device: str, field: str) -> tuple[str | None, FieldRule | None]:
+        rule = named.get((device, field))
+        if rule is not None:
+            return (rule.sensor if rule.sensor in SENSORS else "missing"), rule
+        rule = patterns.get(field)
+        if rule is not None and rule.sensor.replace("{device}", device) in SENSORS:
+            return rule.sensor.replace("{device}", device), rule
+        return (f"{device}/{field}" if f"{device}/{field}" in SENSORS else None), None
+
+    def listed(device: str) -> bool:
+        begins = any(one.startswith(f"{device}/") for one in SENSORS)
+        fits = any(one.sensor.replace("{device}", device) in SENSORS for one in patterns.values())
+        return begins or fits or any(one.device == device for one in named.values())
+
+    gathered = Gathered()
+    wanted: list[tuple[int, float, str | None]] = []
+    refused: list[str | None] = []
+    passed_over, strange = 0, 0
+    told_all.sort(key=lambda one: one[0])
+    for number in range(4):
+        gathered.begin(number)
+        for _, device, field, value, unit in (one for one in told_all if one[0] == number):
+            gathered.take(device, field, NOW_US, value, unit=unit)
+            found, rule = sensor_of(device, field)
+            if value is None:
+                continue
+            if found is None:
+                passed_over += listed(device)
+                strange += not listed(device)
+            elif isinstance(value, str):
+                refused.append(found if found in SENSORS else None)
+            else:
+                scaled = float(value) if rule is None else rule.factor * value + rule.offset
+                row = SENSORS.index(found) if found in SENSORS else -1
+                wanted.append((row, scaled, unit or (rule.unit if rule is not None else None)))
+    whole = replace(city([sensor(row, id_) for row, id_ in enumerate(SENSORS)]), fields=FieldRules.of(rules))
+    resolved = FieldTable(whole).resolve(gathered.columns())
+    decoded = resolved.decoded
+    units = decoded.units or [None] * len(decoded.ids)
+    assert list(zip(resolved.sensor.tolist(), decoded.value.tolist(), units, strict=True)) == wanted
+    assert [one.sensor_id for one in decoded.unread] == refused
+    assert resolved.passed_over == passed_over
+    assert sum(len(one.fields) for one in resolved.strangers) == strange
