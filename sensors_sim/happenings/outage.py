@@ -41,8 +41,9 @@ JUMPERS = frozenset({
     "noise",
 })  # fmt: skip
 
+MOST_AT_ONCE = 0.5
 MOST_CUT = 2 / 3
-"""Of a city's sensors, so many at most are cut off or have a part in something else."""
+"""Of a city's sensors, so many at most are cut off for one cause; and have a part in anything at all."""
 
 STORM_TIMES = 3.0
 STORM_S = 4 * 3600.0
@@ -77,7 +78,8 @@ def _calm_node(stage: Stage, wish: Wish, level: GridLevel) -> tuple[str, Bools]:
         nodes = _nodes(stage, finer)
         for index in stage.rng.permutation(len(nodes)).tolist():
             inside = below(stage.world, nodes[index])
-            if not (inside & taken).any() and (inside | taken).sum() <= MOST_CUT * size:
+            many = inside.sum() > MOST_AT_ONCE * size or (inside | taken).sum() > MOST_CUT * size
+            if not (many or (inside & taken).any()):
                 return nodes[index], inside
     raise CannotError(f"something else happens in every {level} of the city, or too little of it would be left")
 
