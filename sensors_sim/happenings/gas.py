@@ -13,6 +13,7 @@ from config.vocabulary import Category
 from sensors_sim.changes import Traced, sigmas_of_a_run
 from sensors_sim.happenings.common import choice, knows
 from sensors_sim.happenings.places import (
+    apart,
     free_rows,
     is_pit,
     lattice,
@@ -55,6 +56,7 @@ REACH_M = 500.0
 INFILTRATION_H = 0.34
 """Air changes per hour of a shut Chinese home, the median of 294 (Hou et al. 2019, Indoor Air 29, 828)."""
 WINDOW_M2 = 1.5
+APART_M = 1_000.0
 SETTLE_S = 5_400.0
 """For how long after the valve is shut the truth still follows what is left."""
 CO_G_MOL = 28.01
@@ -204,7 +206,7 @@ def gas_leak(stage: Stage, wish: Wish) -> Staged:
         rows = [row for row in rows if bool(world.indoor[row]) == (where == "room")]
     elif wish.place is None:
         rows = _at_home(stage, rows)
-    victim = pick_fitting(stage, rows, lambda row: not is_pit(world, row))
+    victim = pick_fitting(stage, _apart(stage, rows), lambda row: not is_pit(world, row))
     if victim is None:
         raise CannotError(f"the city has no free ch4 sensor {'outside of pits' if where == 'any' else f'in a {where}'}")
     from_us = stage.onset_us(wish)
@@ -239,6 +241,11 @@ def _pushed_aside(methane_lel: Floats) -> Floats:
     return AIR_O2 * methane_lel / 2_000
 
 
+def _apart(stage: Stage, rows: Sequence[int]) -> list[int]:
+    """Those far from other gas: of two leaks in one street nobody could say which one was found."""
+    return apart(stage, rows, APART_M, "ch4", "co", "h2s", "o2")
+
+
 def _at_home(stage: Stage, rows: Sequence[int]) -> list[int]:
     """Those in rooms, where most leaks happen, if there are any."""
     return [row for row in rows if stage.world.indoor[row]] or list(rows)
@@ -255,7 +262,7 @@ def small_leak(stage: Stage, wish: Wish) -> Staged:
     rows = [row for row in free_rows(stage, wish, "ch4 sensor", "ch4") if world.indoor[row]]
     if not rows:
         raise CannotError("the city has no free ch4 sensor in a room")
-    victim = stage.pick(rows)
+    victim = stage.pick(_apart(stage, rows))
     house, _ = _house(stage, victim)
     steps = world.city.limits.of(world.city.columns.ids[victim], "ch4")
     mildest = min((limit.threshold for limit in steps if limit.side is Side.HIGH), default=25.0)
@@ -299,7 +306,7 @@ def co_poisoning(stage: Stage, wish: Wish) -> Staged:
     world = stage.world
     rows = [row for row in free_rows(stage, wish, "co sensor", "co") if world.indoor[row]]
     homes = [row for row in rows if use_of(world, row) in {Use.HOME, Use.OLD_HOME}] if wish.place is None else []
-    victim = pick_fitting(stage, homes or rows, lambda row: not is_pit(world, row))
+    victim = pick_fitting(stage, _apart(stage, homes or rows), lambda row: not is_pit(world, row))
     if victim is None:
         raise CannotError("the city has no free co sensor in a room")
     building = int(world.building[victim])
@@ -346,7 +353,7 @@ def valve_pit(stage: Stage, wish: Wish) -> Staged:
     world = stage.world
     rows = free_rows(stage, wish, "ch4, h2s or o2 sensor", "ch4", "h2s", "o2")
     outdoors = [row for row in rows if not world.indoor[row]]
-    victim = pick_fitting(stage, outdoors or rows, lambda row: is_pit(world, row))
+    victim = pick_fitting(stage, _apart(stage, outdoors or rows), lambda row: is_pit(world, row))
     if victim is None and not outdoors:
         raise CannotError("the city has no free ch4, h2s or o2 sensor in a pit or in the open")
     victim = stage.pick(outdoors) if victim is None else victim

@@ -87,6 +87,22 @@ def pick_fitting(stage: Stage, rows: Sequence[int], fits: Callable[[int], bool])
     return stage.pick(fitting) if fitting else None
 
 
+def apart(stage: Stage, rows: Sequence[int], metres: float, *quantities: str) -> list[int]:
+    """Those of some rows that are so far from all sensors of the quantities that have a part in something.
+
+    All of them where none is: what must not be mistaken for one event is kept apart, where the city is large enough.
+    """
+    world = stage.world
+    measuring = world.measuring(*quantities)
+    busy = measuring[np.isin(measuring, np.array(sorted(stage.taken), np.int64))]
+    if not busy.size or not rows:
+        return list(rows)
+    given = np.array(rows, np.int64)
+    tree = cKDTree(np.column_stack((world.east[busy], world.north[busy])))
+    away, _ = tree.query(np.column_stack((world.east[given], world.north[given])))
+    return given[away >= metres].tolist() or list(rows)
+
+
 def of(stage: Stage, rows: Integers, *quantities: str) -> Integers:
     """Those of some rows that measure one of the quantities and are free, ascending."""
     among = np.zeros(len(stage.world.east), np.bool_)

@@ -267,6 +267,20 @@ def test_a_pit_of_the_district_is_one_by_its_name() -> None:
         assert "阀门井" in place.zh
 
 
+def test_leaks_of_one_run_are_kept_apart_where_the_city_is_large_enough() -> None:
+    world = example()
+    for seed in range(6):
+        stage = stage_of(world, seed=seed)
+        first = gas_leak(stage, Wish("gas_leak", at_s=600)).episodes[0]
+        second = co_poisoning(stage, Wish("co_poisoning", at_s=600)).episodes[0]
+        one, other = (world.city.sensor_index[episode.sensors[0]] for episode in (first, second))
+        assert np.hypot(world.east[one] - world.east[other], world.north[one] - world.north[other]) >= 1_000
+    # nine boxes on a square of 1.2 km: the tenth has to stand near another, and still finds its place
+    stage = stage_of(everything())
+    for _ in range(9):
+        assert gas_leak(stage, Wish("gas_leak", at_s=600)).episodes
+
+
 @pytest.mark.parametrize(
     ("zh", "en", "expected"),
     [
