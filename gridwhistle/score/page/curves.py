@@ -10,6 +10,7 @@ from alerting.reports import Records
 from config.city import City, Sensor
 from config.clock import US_PER_SECOND
 from config.limits import Limit, Side
+from detectors.model import Nature
 from gridwhistle.score.found import Found, Outcome
 from gridwhistle.score.judge import AFTERMATH_US
 from gridwhistle.score.page.readings import Read
@@ -41,6 +42,8 @@ LEFT, RIGHT, TOP, BOTTOM = 58.0, 556.0, 14.0, 184.0
 POINTS = 420
 MOST_EPISODES = 24
 PER_EPISODE = 2
+MOST_ALARMS = 12
+"""Of one sensor, the gravest that somebody was called for before those that were only shown."""
 GAP = 3.5
 """Intervals without a reading after which the line is broken."""
 
@@ -194,7 +197,7 @@ def _plot(series: Series, window: tuple[int, int], sensor: Sensor, city: City) -
 def _picture(curve: Curve, sensor: Sensor, plot: _Plot, alarms: Sequence[Alarm], say: Words) -> str:
     parts = [
         _truth(curve, plot, say),
-        value_axis(plot.up, LEFT, RIGHT, 4),
+        value_axis(plot.up, LEFT, RIGHT, 5),
         time_axis(plot.across, TOP, BOTTOM, say.zone, 5),
         *(_limit(limit, plot.up, say) for limit in plot.limits),
         _line(plot, sensor.interval_s),
@@ -261,7 +264,11 @@ def _line(plot: _Plot, interval_s: float) -> str:
 def _alarms(alarms: Sequence[Alarm], plot: _Plot, say: Words) -> Iterator[str]:
     """A sign where an alarm was raised, and a ring where it cleared."""
     series, window, across, up = plot.series, plot.window, plot.across, plot.up
-    for alarm in alarms[:12]:
+    within = [
+        alarm for alarm in alarms if alarm.raised_us <= window[1] and (alarm.cleared_us or window[1]) >= window[0]
+    ]
+    telling = sorted(within, key=lambda alarm: (alarm.nature is Nature.UNKNOWN, alarm.severity, alarm.raised_us))
+    for alarm in sorted(telling[:MOST_ALARMS], key=lambda alarm: alarm.raised_us):
         what = say.name(f"condition.{alarm.condition}")
         tip = f"{what}\n{say.name('action.alarm_raised')} {say.clock(alarm.raised_us)}"
         if window[0] <= alarm.raised_us <= window[1]:

@@ -140,8 +140,8 @@ def map_picture(scene: Scene) -> tuple[str, int]:
         _silences(scene, ground),
         dots,
         _broken(scene.report, ground, say),
-        _episodes(scene, ground, labels),
         false,
+        _episodes(scene, ground, labels),
         _scale_bar(ground, say),
     ]
     return picture(WIDTH, ground.height, "".join(layers), label=say.say("section.map"), class_="map"), step

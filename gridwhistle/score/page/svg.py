@@ -202,12 +202,13 @@ def moments(from_us: int, to_us: int, zone: ZoneInfo, most: int) -> list[tuple[i
 
 def time_axis(scale: Scale, top: float, bottom: float, zone: ZoneInfo, most: int) -> str:
     """Upright rules at round times, and the times below them."""
-    return "".join(
-        tag("line", x1=x, x2=x, y1=float(top), y2=float(bottom), class_="rule")
-        + words(x, bottom + 16, label, class_="tick", text_anchor="middle")
-        for at_us, label in moments(int(scale.low), int(scale.high), zone, most)
-        for x in [scale(at_us)]
-    )
+    drawn = []
+    for at_us, label in moments(int(scale.low), int(scale.high), zone, most):
+        x = scale(at_us)
+        last = x > max(scale.begin, scale.end) - 18
+        drawn.append(tag("line", x1=x, x2=x, y1=float(top), y2=float(bottom), class_="rule"))
+        drawn.append(words(x, bottom + 16, label, class_="tick", text_anchor="end" if last else "middle"))
+    return "".join(drawn)
 
 
 def value_axis(scale: Scale, left: float, right: float, most: int) -> str:

@@ -200,13 +200,22 @@ def false_table(report: Report, say: Words) -> str:
     tickets = {ticket.code: ticket for ticket in report.records.tickets}
     rows = []
     for code, sensors in (*report.score.false_events, *report.score.false_tickets)[:MOST_ROWS]:
-        opened_us = events[code].opened_us if code in events else tickets[code].opened_us
-        kind = say.name(f"category.{events[code].category}") if code in events else say.name("nature.fault")
+        event, ticket = events.get(code), tickets.get(code)
+        opened_us = event.opened_us if event is not None else tickets[code].opened_us
+        kind = say.name("nature.fault" if event is None else f"category.{event.category}")
+        said = dict.fromkeys(alarm.condition for case in (event, ticket) if case is not None for alarm in case.alarms)
+        told = ", ".join(say.name(f"condition.{condition}") for condition in said)
         some = sensors.split(", ")
         named = ", ".join(some[:2]) + (f" +{len(some) - 2}" if len(some) > 2 else "")
         why = say.say(f"blame.for_{report.score.blame[code]}")
         rows.append(
-            [f'<span class="code">{code}</span>', escape(kind), say.time(opened_us)[5:], escape(named), escape(why)]
+            [
+                f'<span class="code">{code}</span>',
+                f'{escape(kind)}<br><span class="soft">{escape(told)}</span>',
+                f'<span class="code">{say.time(opened_us)[5:]}</span>',
+                escape(named),
+                escape(why),
+            ]
         )
     parts = []
     if rows:
@@ -297,17 +306,17 @@ def pushes_picture(report: Report, city: City, say: Words) -> str:
     shown = every[:MOST_BARS]
     if not shown:
         return ""
-    row, left, width = 22.0, 170.0, 560.0
+    row, left, width = 22.0, 190.0, 560.0
     height = 30 + row * len(shown) + (18 if len(every) > len(shown) else 0)
     across = Scale(0, max(1, shown[0][1]), left, width - 44)
     parts = [words(0, 14, say.say("page.pushes_chart"), class_="label", font_weight="650")]
     for index, (worker, count) in enumerate(shown):
         y = 26 + row * index
         known = city.workers.get(worker)
-        name = worker if known is None else f"{say.of(known.name)} {worker}"
+        name = worker if known is None else say.of(known.name)
         bar = tag(
             "rect",
-            title(f"{name}: {count}"),
+            title(f"{name} ({worker}): {count}"),
             x=left,
             y=y + 3,
             width=max(1.5, across(count) - left),
