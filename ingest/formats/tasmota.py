@@ -1,8 +1,9 @@
 """Tasmota: what is published every ``TelePeriod`` under ``tele/{topic}/SENSOR``.
 
-Source: "MQTT" and "JSON Status Responses" of tasmota.github.io/docs, ``tasmota/tasmota_xsns_sensor`` of arendst/Tasmota
-(13.x): ``{"Time": ..., "<sensor>": {"<field>": ...}, "TempUnit": "C", "PressureUnit": "hPa"}``. Fields of a sensor are
-named ``<sensor>.<field>``. ``STATE``, ``LWT``, ``INFO1`` and all else that is not ``SENSOR`` speak of something else.
+Source: "MQTT" and "JSON Status Responses" of tasmota.github.io/docs; ``tasmota/include/i18n.h`` (names) and
+``tasmota/include/tasmota_types.h`` (options, v11.1 and later) of arendst/Tasmota; ``MqttAppendSensorUnits`` and
+``GetDateAndTime`` there: ``{"Time": ..., "<sensor>": {"<field>": ...}, "TempUnit": "C", "PressureUnit": "hPa"}``. Fields
+of a sensor are named ``<sensor>.<field>``. ``STATE``, ``LWT``, ``INFO1`` and all else that is not ``SENSOR`` speak of something else.
 
 ``FullTopic`` can be set: the device is what stands between ``tele`` and ``SENSOR`` (``tele/kitchen/plug/SENSOR``), and
 where that is nothing, what stands before ``tele`` (``kitchen/plug/tele/SENSOR``).
@@ -26,8 +27,9 @@ EXPECTED_TOPIC = "a topic of Tasmota, like tele/kitchen/SENSOR"
 NAME_THE_ZONE = "name the zone in the subscription (timezone), or set SetOption52 1"
 
 PREFIX, SENSOR = "tele", "SENSOR"
-UNITS: Final = {"TempUnit": ("Temperature", "DewPoint"), "PressureUnit": ("Pressure", "SeaPressure")}
-"""What names a unit, and the beginnings of the fields that it holds for."""
+BEGINNINGS: Final = {"TempUnit": ("Temperature", "DewPoint"), "PressureUnit": ("Pressure", "SeaPressure")}
+ENDS: Final = {"TempUnit": "Temperature", "PressureUnit": "SeaPressure"}
+"""What names a unit, and how the fields begin or end that it holds for (``ProbeTemperature``, ``Temperature1``)."""
 
 
 def decode(
@@ -71,10 +73,11 @@ def _read_sensors(
         expected = expected_time(time, zone) if zone is not None else f"RFC 3339 with a zone: {NAME_THE_ZONE}"
         gathered.refuse(RefusalReason.BAD_TIME, f"Time {explain_time(time)}", expected, device)
         return
-    units = [(given.pop(name, None), fields) for name, fields in UNITS.items()]
+    said = {name: given.pop(name, None) for name in BEGINNINGS}
+    units = [(unit, BEGINNINGS[name], ENDS[name]) for name, unit in said.items() if isinstance(unit, str)]
 
     def unit_of(field: str) -> str | None:
         name = field.rpartition(".")[2]
-        return next((unit for unit, fields in units if isinstance(unit, str) and name.startswith(fields)), None)
+        return next((unit for unit, begins, end in units if name.startswith(begins) or name.endswith(end)), None)
 
     gathered.take_all(device, event_us, given, switches=True, unit_of=unit_of)

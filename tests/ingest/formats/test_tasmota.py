@@ -52,6 +52,13 @@ def test_the_units_that_the_device_names_hold_for_their_fields(temperature: str,
     assert named["yard/PMS5003.PM2.5"] is None
 
 
+def test_the_unit_of_temperatures_holds_for_all_kinds_of_them_and_for_nothing_else() -> None:
+    names = ("Temperature1", "ProbeTemperature", "ReferenceTemperature", "ChipTemperature", "DewPoint")
+    said = dict.fromkeys((*names, "TempOffset", "Humidity"), 1.0)
+    named = units(tas({"Time": SAID["Time"], "X": said, "TempUnit": "F"}))
+    assert {id_ for id_, unit in named.items() if unit == "F"} == {f"yard/X.{name}" for name in names}
+
+
 def test_without_named_units_none_are_made_up() -> None:
     assert tas({"Time": SAID["Time"], "DS18B20": {"Temperature": 20.6}}).units is None
 
