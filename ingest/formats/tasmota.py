@@ -1,9 +1,10 @@
 """Tasmota: what is published every ``TelePeriod`` under ``tele/{topic}/SENSOR``.
 
-Source: "MQTT" and "JSON Status Responses" of tasmota.github.io/docs; ``tasmota/include/i18n.h`` (names) and
-``tasmota/include/tasmota_types.h`` (options, v11.1 and later) of arendst/Tasmota; ``MqttAppendSensorUnits`` and
-``GetDateAndTime`` there: ``{"Time": ..., "<sensor>": {"<field>": ...}, "TempUnit": "C", "PressureUnit": "hPa"}``. Fields
-of a sensor are named ``<sensor>.<field>``. ``STATE``, ``LWT``, ``INFO1`` and all else that is not ``SENSOR`` speak of something else.
+Source: "MQTT" and "JSON Status Responses" of tasmota.github.io/docs; of arendst/Tasmota ``tasmota/include/i18n.h``
+(names), ``tasmota/include/tasmota_types.h`` (options, v11.1 and later), ``MqttAppendSensorUnits`` and
+``GetDateAndTime``: ``{"Time": ..., "<sensor>": {"<field>": ...}, "TempUnit": "C", "PressureUnit": "hPa"}``. Fields of a
+sensor are named ``<sensor>.<field>``. ``STATE``, ``LWT``, ``INFO1`` and all else that is not ``SENSOR`` speak of
+something else.
 
 ``FullTopic`` can be set: the device is what stands between ``tele`` and ``SENSOR`` (``tele/kitchen/plug/SENSOR``), and
 where that is nothing, what stands before ``tele`` (``kitchen/plug/tele/SENSOR``).
