@@ -41,6 +41,7 @@ JUMPERS = frozenset({
     "noise",
 })  # fmt: skip
 
+NOTHING_HIT = "no box would fall silent"
 MOST_AT_ONCE = 0.5
 MOST_CUT = 2 / 3
 """Of a city's sensors, so many at most are cut off for one cause; and have a part in anything at all."""
@@ -58,8 +59,17 @@ def _nodes(stage: Stage, level: GridLevel) -> list[str]:
     return sorted({node.code for leaf in leaves for node in city.upwards(leaf) if node.level is level})
 
 
-def _calm_node(stage: Stage, wish: Wish, level: GridLevel) -> tuple[str, Bools]:
+def _begins_us(stage: Stage, wish: Wish) -> int:
+    """When it begins. Raises CannotError where the run has ended by then."""
+    if (from_us := stage.onset_us(wish)) >= stage.end_us:
+        raise CannotError("the run ends before it begins")
+    return from_us
+
+
+def _calm_node(stage: Stage, wish: Wish, level: GridLevel, hit: Bools) -> tuple[str, Bools]:
     """A node as wished or drawn in which nothing else happens, and which sensors it has; a finer one in a small city.
+
+    hit: which sensors could be cut off; the node has some of them.
 
     What is cut off cannot be seen: an event there would be one that nobody could ever find. So something is left over
     for all the rest of the scenario. Raises CannotError where no node is so.
@@ -71,15 +81,17 @@ def _calm_node(stage: Stage, wish: Wish, level: GridLevel) -> tuple[str, Bools]:
         if wish.place not in stage.world.city.grids:
             raise CannotError(f"the place {wish.place!r} is not a grid of the city")
         inside = below(stage.world, wish.place)
-        if not inside.any() or (inside & taken).any():
-            raise CannotError(f"{wish.place} has no sensors" if not inside.any() else "something else happens there")
+        if not (inside & hit).any() or (inside & taken).any():
+            raise CannotError(f"in {wish.place} " + ("something else happens" if (inside & hit).any() else NOTHING_HIT))
         return wish.place, inside
+    if not hit.any():
+        raise CannotError(f"in the city {NOTHING_HIT}")
     for finer in list(GridLevel)[level.rank :]:
         nodes = _nodes(stage, finer)
         for index in stage.rng.permutation(len(nodes)).tolist():
             inside = below(stage.world, nodes[index])
             many = inside.sum() > MOST_AT_ONCE * size or (inside | taken).sum() > MOST_CUT * size
-            if not (many or (inside & taken).any()):
+            if not (many or (inside & taken).any()) and (inside & hit).any():
                 return nodes[index], inside
     raise CannotError(f"something else happens in every {level} of the city, or too little of it would be left")
 
@@ -122,8 +134,8 @@ def _silence(stage: Stage, kind: str, node: str, boxes: Integers, *, from_us: in
 def network_split(stage: Stage, wish: Wish) -> Staged:
     """One street (or the node wished) cannot send for ``lasts`` (1 h): its boxes measure on, and send it afterwards."""
     knows(wish)
-    node, inside = _calm_node(stage, wish, GridLevel.STREET)
-    from_us = stage.onset_us(wish)
+    from_us = _begins_us(stage, wish)
+    node, inside = _calm_node(stage, wish, GridLevel.STREET, np.ones(len(stage.world.east), np.bool_))
     to_us = min(stage.end_us, from_us + stage.lasts_us(wish, SPLIT_S))
     boxes = _boxes(stage.world, inside)
     silence = _silence(stage, "network_split", node, boxes, from_us=from_us, to_us=to_us, keeps=True)
@@ -139,16 +151,15 @@ def power_cut(stage: Stage, wish: Wish) -> Staged:
     """
     knows(wish, "jumps")
     world = stage.world
-    node, inside = _calm_node(stage, wish, GridLevel.COMMUNITY)
-    from_us = stage.onset_us(wish)
+    from_us = _begins_us(stage, wish)
     returns_us = from_us + stage.lasts_us(wish, POWER_CUT_S)
-    mains = _boxes(world, inside & _measures(world, MAINS))
-    backed = np.setdiff1d(_boxes(world, inside & _measures(world, BACKED)), mains)
     empty_us = from_us + round(GAS_BATTERY_S * US_PER_SECOND)
+    on_mains, on_supply = _measures(world, MAINS), _measures(world, BACKED)
     if empty_us >= min(returns_us, stage.end_us):
-        backed = backed[:0]
-    if not mains.size and not backed.size:
-        raise CannotError(f"no box in {node} hangs on the mains")
+        on_supply[:] = False
+    node, inside = _calm_node(stage, wish, GridLevel.COMMUNITY, on_mains | on_supply)
+    mains = _boxes(world, inside & on_mains)
+    backed = np.setdiff1d(_boxes(world, inside & on_supply), mains)
     group = stage.rng.integers(GROUPS, size=len(mains) + len(backed))
     outages: list[Outage] = []
     for number in range(GROUPS):
@@ -200,8 +211,8 @@ def storm_load(stage: Stage, wish: Wish) -> Staged:
         raise CannotError(f"share is {share} and times {times}, expected above 0 to 1 and at least 1")
     device = stage.world.city.columns.device
     sensors = np.flatnonzero((stage.rng.random(len(device.names)) < share)[device.code])
-    from_us = stage.onset_us(wish)
+    from_us = _begins_us(stage, wish)
     to_us = min(stage.end_us, from_us + stage.lasts_us(wish, STORM_S))
-    if not sensors.size or from_us >= to_us:
-        raise CannotError("the city has no box for it, or the run ends before it begins")
+    if not sensors.size:
+        raise CannotError("the share is too small for a single box of this city")
     return Staged(hurries=(Hurry(sensors, from_us, to_us, times),))
