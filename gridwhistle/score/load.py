@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from alerting.reports import Records
 from alerting.rows import local_day
 from config.city import City
 from config.clock import US_PER_SECOND
+from detectors.model import Condition
 from sensors_sim.truth import Truth
 
 FLOOD_ALARMS = 10
@@ -20,6 +21,10 @@ FLOOD_US = 600 * US_PER_SECOND
 
 FLOOD_SHARE = 0.01
 """Of the time, at most, may be flood (ISA-18.2's target)."""
+
+TALKERS = 10
+TALKERS_SHARE = 0.05
+"""Of all alarms, at most, may come from the TALKERS most frequent ones (ISA-18.2)."""
 
 SENSIBLE_EVENTS = 8
 """Events that a grid worker can sensibly handle in a day."""
@@ -53,12 +58,23 @@ class Spread:
 
 
 @dataclass(frozen=True, slots=True)
+class Talker:
+    """One condition of one sensor, and how often its alarm was raised."""
+
+    sensor: str
+    condition: Condition
+    alarms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Load:
     """pushes: to each worker who was called at all, the command centre left out; by_worker: the same counts.
 
     centre_pushes: to the command centre. days: length of the run. events: to each worker on each local day on which
     they got one as the first in line; over_sensible: of these, how many are above SENSIBLE_EVENTS. alarms: all that the
     command centre saw; cases: grid events and tickets in its feed; worst_worker: whoever was flooded worst by pushes.
+    talkers: the TALKERS alarms that were raised most often (ISA-18.2 calls them bad actors); talkers_share: what share
+    of all alarms they made, 0 to 1. by_cause: pushes by why they were sent.
     """
 
     days: float
@@ -70,6 +86,9 @@ class Load:
     alarms: Flood
     cases: Flood
     worst_worker: tuple[str, Flood]
+    talkers: tuple[Talker, ...] = ()
+    talkers_share: float = 0.0
+    by_cause: Mapping[str, int] = field(default_factory=dict)
 
 
 def rates(times_us: Sequence[int]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
@@ -117,6 +136,7 @@ def load(truth: Truth, records: Records, city: City) -> Load:
     )
     floods = {worker: flood(times, *span) for worker, times in called.items()}
     worst = max(floods, key=lambda one: (floods[one].minutes, floods[one].peak, one), default="")
+    often = Counter((alarm.sensor_id, alarm.condition) for alarm in records.alarms).most_common(TALKERS)
     by_worker = {worker: len(times) for worker, times in called.items()}
     opened = [event.opened_us for event in records.events] + [ticket.opened_us for ticket in records.tickets]
     return Load(
@@ -129,6 +149,9 @@ def load(truth: Truth, records: Records, city: City) -> Load:
         alarms=flood((alarm.raised_us for alarm in records.alarms), *span),
         cases=flood(opened, *span),
         worst_worker=(worst, floods[worst] if worst else flood((), *span)),
+        talkers=tuple(Talker(sensor, condition, count) for (sensor, condition), count in often),
+        talkers_share=sum(count for _, count in often) / max(1, len(records.alarms)),
+        by_cause=dict(Counter(push.cause for push in records.pushes).most_common()),
     )
 
 

@@ -12,7 +12,7 @@ from detectors.model import Nature
 from gridwhistle.score.confusion import Thing, Told
 from gridwhistle.score.found import Found, Outcome, Score, Tally
 from gridwhistle.score.kinds import SHOWS_AFTER
-from gridwhistle.score.load import SENSIBLE_EVENTS, Flood, Load, Spread
+from gridwhistle.score.load import SENSIBLE_EVENTS, TALKERS_SHARE, Flood, Load, Spread
 from gridwhistle.score.report import Report
 from gridwhistle.score.words import percent, rate, span
 from sensors_sim.fault_names import fault_name
@@ -185,6 +185,11 @@ def _print_load(load: Load, console: Console, language: Language) -> None:
         floods.add_row(escape(say("load.worst_worker", worker=worker)), *_flood(worst))
     console.print(floods)
     console.print(say("load.rule"))
+    params = {"count": len(load.talkers), "share": percent(load.talkers_share), "most": percent(TALKERS_SHARE)}
+    if load.talkers:
+        console.print(say("talkers.rule", **params))
+    for one in load.talkers:
+        console.print(f"  {escape(one.sensor)}: {text(f'condition.{one.condition}', language)} {one.alarms}")
 
 
 def _spread(spread: Spread, days: float) -> Sequence[str]:

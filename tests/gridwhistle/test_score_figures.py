@@ -214,6 +214,15 @@ class TestLoad:
         assert found.centre_pushes == 1
         assert (found.events.most, found.over_sensible) == (9, 1)
         assert found.by_worker == {"w01": 3, "w02": 1}
+        assert found.by_cause == {"event_opened": 4, "not_reached": 1}
+
+    def test_the_alarms_that_were_raised_most_often_are_named_with_their_share(self) -> None:
+        city = small_city()
+        alarms = [alarm("gas-1", Condition.SILENT, 5)] * 6 + [alarm(f"s{row}", Condition.HIGH, 5) for row in range(24)]
+        truth = Truth(city.version, 7, 0, MINUTE_US, (), ())
+        found = load(truth, Records((), (), tuple(alarms), ()), city)
+        assert (found.talkers[0].sensor, found.talkers[0].alarms, len(found.talkers)) == ("gas-1", 6, 10)
+        assert found.talkers_share == pytest.approx(15 / 30)
 
 
 class TestDrawing:

@@ -22,6 +22,7 @@ from gridwhistle.score.page.tables import (
     people_tables,
     pushes_picture,
     silences_table,
+    talkers_table,
     tiles,
 )
 from gridwhistle.score.page.timeline import timeline_picture
@@ -60,10 +61,7 @@ def score_page(scene: Scene) -> str:
         ("confusion", confusion_table(report, say) + _help(say.say("rule.confusion"))),
         *([("kinds", kinds_table(report, say))] if report.confusion.kinds else []),
         *([("silences", silences_table(report, say))] if report.score.silences else []),
-        (
-            "people",
-            f'<div class="two">{people_tables(report, say)}<div>{pushes_picture(report, city, say)}</div></div>',
-        ),
+        ("people", _people(report, city, say)),
         ("cases", cases_table(report, city, say)),
         ("for_nothing", false_table(report, say)),
     ]
@@ -93,6 +91,13 @@ def _header(report: Report, say: Words, heading: str) -> str:
     )
     scenario = say.say("page.scenario", name=truth.scenario) if truth.scenario else say.say("page.example")
     return f"<header><h1>{escape(heading)}</h1><p>{escape(scenario)}</p><p>{escape(run)}</p></header>"
+
+
+def _people(report: Report, city: City, say: Words) -> str:
+    beside = pushes_picture(report, city, say)
+    if report.load.talkers:
+        beside += f"<h3>{escape(say.say('talkers.title'))}</h3>" + talkers_table(report, city, say)
+    return f'<div class="two">{people_tables(report, say)}<div>{beside}</div></div>'
 
 
 def _verdict(report: Report, say: Words) -> str:

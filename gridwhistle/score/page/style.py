@@ -11,6 +11,7 @@ body { margin: 0 auto; max-width: 1256px; padding: 28px 20px 60px; font: 400 16p
 h1, h2, p, figure, dl, dd, ul { margin: 0; padding: 0; }
 h1 { font-size: 28px; line-height: 1.25; letter-spacing: -.01em; }
 h2 { font-size: 20px; margin-bottom: 12px; }
+h3 { font-size: 16px; margin: 22px 0 6px; }
 header { margin: 4px 4px 20px; display: grid; gap: 4px; }
 header p { color: var(--soft); }
 section { background: #fff; border: 1px solid var(--line); border-radius: 14px; padding: 22px 24px 24px;

@@ -7,7 +7,7 @@ from config.city import City
 from gridwhistle.score.confusion import Thing, Told
 from gridwhistle.score.found import Found, Outcome
 from gridwhistle.score.kinds import SHOWS_AFTER
-from gridwhistle.score.load import FLOOD_SHARE, SENSIBLE_EVENTS, Flood, Spread
+from gridwhistle.score.load import FLOOD_SHARE, SENSIBLE_EVENTS, TALKERS_SHARE, Flood, Spread
 from gridwhistle.score.page.svg import INK, SOFT, Scale, picture, tag, title, words
 from gridwhistle.score.page.timeline import clipped, place_of
 from gridwhistle.score.report import Report
@@ -287,6 +287,34 @@ def people_tables(report: Report, say: Words) -> str:
     ]
     told = "".join(f'<p class="help">{escape(note)}</p>' for note in notes)
     return f'<div class="stack">{spreads}{flooded}<div>{told}</div></div>'
+
+
+def talkers_table(report: Report, city: City, say: Words) -> str:
+    """The alarms that were raised most often, and what was really the matter with their sensors."""
+    broken: dict[str, list[str]] = {}
+    for fault in report.truth.faults:
+        broken.setdefault(fault.sensor, []).append(fault_name(fault.kind, say.language))
+    seeing = {sensor for episode in report.truth.episodes for sensor in episode.sensors}
+    rows = []
+    for one in report.load.talkers:
+        really = broken.get(one.sensor) or ([say.say("thing.of_event")] if one.sensor in seeing else [DASH])
+        place = say.of(city.sensor(one.sensor).place) if one.sensor in city.sensor_index else ""
+        rows.append(
+            [
+                f'{escape(one.sensor)}<br><span class="soft">{escape(place)}</span>',
+                escape(say.name(f"condition.{one.condition}")),
+                f"{one.alarms:,}",
+                escape(", ".join(really)),
+            ]
+        )
+    heads = [
+        say.say("talkers.sensor"),
+        say.say("kinds.conditions"),
+        say.say("talkers.times"),
+        say.say("talkers.really"),
+    ]
+    params = {"count": len(rows), "share": percent(report.load.talkers_share), "most": percent(TALKERS_SHARE)}
+    return table(heads, rows, numbers=(2,)) + f'<p class="help">{escape(say.say("talkers.rule", **params))}</p>'
 
 
 def _spread(spread: Spread, days: float) -> list[str]:
