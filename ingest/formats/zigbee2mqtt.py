@@ -8,7 +8,8 @@ it ends with the first level that begins with ``zigbee2mqtt``, and where there i
 each attribute by itself (``output: attribute``) the last level is the field and the payload its value.
 
 There is no time in the payload unless ``last_seen`` is switched on (RFC 3339, or Unix milliseconds): without it a value
-counts as measured when it was received. true and false, ON and OFF are 1 and 0.
+counts as measured when it was received, also what is sent from memory when Zigbee2MQTT starts
+(``cache_state_send_on_startup``). true and false, ON and OFF are 1 and 0.
 """
 
 from collections.abc import Sequence
