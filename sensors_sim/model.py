@@ -72,6 +72,7 @@ class District:
         count = len(columns)
         self.city: City = world.city
         self.east, self.north = world.east, world.north
+        self.weather = weather
         self._rng = np.random.default_rng([seed, 1])
         self._start_us = start_us
         self._confused_per_week = CONFUSED_PER_WEEK * confusing
@@ -274,7 +275,7 @@ class District:
         seconds = drawn.times_us / US_PER_SECOND
         apt = 0.5 + 1.5 * float(self._courses.at(drawn.at_us)[COURSES["low_sun"]])
         mistaken = confusions(self._key[drawn.sensors], seconds, apt * self._confused_per_week)
-        return drawn.expected + noise + self._top[drawn.sensors] * mistaken, drawn.state
+        return np.maximum(drawn.expected + noise, self._top[drawn.sensors] * mistaken), drawn.state
 
     def _swings(self, sensors: Integers, times_us: Integers, at_us: int) -> Floats:
         rows = np.searchsorted(self._structures.sensors, sensors)

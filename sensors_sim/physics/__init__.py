@@ -1,1 +1,1 @@
-"""What the simulated district is made of: rhythms of the day, shared fields, noise, and what a leak or a smoke does."""
+"""What the simulated city is made of: its weather, week and people, shared fields, noise, leaks and smoke."""

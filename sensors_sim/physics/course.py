@@ -95,7 +95,7 @@ class _Memory:
 class Courses:
     """Every course of SPANS at any time of a run.
 
-    Worked out for a day at a time, when the day is first asked for, and kept: 60 kB a day.
+    Worked out for a day at a time, when the day is first asked for, and kept: 200 kB a day.
     """
 
     def __init__(self, weather: Weather, zone: ZoneInfo, start_us: int, *, holiday: bool = False) -> None:

@@ -10,6 +10,7 @@ from config.city_files import EXAMPLE, load_city
 from config.limits import Limit, Side, limit_table
 from config.quantities import QUANTITIES
 from config.vocabulary import Severity
+from sensors_sim.model import District
 from sensors_sim.physics.places import density
 from sensors_sim.physics.quiet import QUIET_SHARE, mildest_limits
 from sensors_sim.scenario import Sky
@@ -212,7 +213,7 @@ def test_an_indoor_thermometer_sees_little_of_the_day() -> None:
     world = world_of(city)
     start = local_us(1, 15)
     outside = district_of(city, 1, start)
-    inside = type(outside)(replace(world, indoor=np.ones(4, np.bool_)), 1, start, outside._courses._weather)
+    inside = District(replace(world, indoor=np.ones(4, np.bool_)), 1, start, outside.weather)
     rows = np.arange(4)
     times = [start + hour * 3600 * 10**6 for hour in range(24)]
     cold, warm = (np.array([district.mean(rows, at) for at in times]) for district in (outside, inside))
@@ -229,7 +230,7 @@ def test_a_dense_quarter_is_warmer_at_night_and_less_windy() -> None:
     assert dense.min() < 0.3
     start = local_us(5, 20)
     probe = district_of(thin, 1, start)
-    district = type(probe)(crowded, 1, start, probe._courses._weather)
+    district = District(crowded, 1, start, probe.weather)
     rows = np.arange(len(thin.sensors))
     night = district.mean(rows, start + 2 * 3600 * 10**6)
     assert night[0::2][dense[0::2] == 1].mean() > night[0::2][dense[0::2] < 0.3].mean() + 0.4
@@ -278,3 +279,13 @@ def test_what_a_sensor_remembers_goes_on_within_a_long_instant(tick_s: int) -> N
         lag = np.corrcoef(rough[200:-200], rough[201:-199])[0, 1]
         assert lag == pytest.approx(np.exp(-5 / stay_s), abs=0.04)
         assert np.abs(np.diff(values)).max() < 0.35 * values.max()
+
+
+def test_cameras_are_confused_now_and_then_and_sure_of_it_only_where_that_is_wished() -> None:
+    city = make_city((("smoke_score", 10), ("fire_score", 10)), side=3)
+    start = local_us(3, 12, 6)
+    weather = district_of(city, 1, start).weather
+    for confusing, low, high in ((0.0, 0.0, 0.25), (1.0, 0.0, 0.64), (40.0, 0.8, 1.0)):
+        district = District(world_of(city), 1, start, weather, confusing=confusing)
+        values = run(district, start, 0.5, tick_us=5 * MINUTE_US).values
+        assert low <= values.max() <= high, confusing
