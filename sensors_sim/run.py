@@ -64,8 +64,11 @@ class ScenarioRun:
         name: str = "",
         start_us: int | None = None,
         lasts_s: float | None = None,
+        tick_s: int | None = None,
     ) -> None:
         """name: of the scenario, for the truth. start_us, lasts_s: otherwise than the scenario says.
+
+        tick_s: length of an instant, whole seconds; as ``tick_us`` finds it best where it is not given.
 
         Raises ValueError for a run that does not last.
         """
@@ -86,11 +89,14 @@ class ScenarioRun:
         self._changes = Changes(staging.changes, len(self.city.sensors))
         noise = self._district.noise(np.arange(len(self.city.sensors)))
         self._faults = Faults(world, broken, np.random.default_rng([seed, 6]), noise, weather)
-        self._delivery = Delivery(world, scenario.manners, staging.outages, broken, seed, self.start_us, self.end_us)
+        promised = {sensor for one in staging.episodes for sensor in one.over_limit}
+        self._delivery = Delivery(
+            world, scenario.manners, staging.outages, broken, seed, self.start_us, self.end_us, spared=promised
+        )
         self._district.hasten(staging.hurries)
         for weaker in staging.softenings:
             self._district.soften(weaker.sensors, weaker.from_us, weaker.factor, weaker.over_us)
-        self._tick_us = tick_us(world, lasts_s)
+        self._tick_us = tick_us(world, lasts_s) if tick_s is None else tick_s * US_PER_SECOND
         self.truth = Truth(
             city=self.city.version,
             seed=seed,

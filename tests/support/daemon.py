@@ -67,7 +67,7 @@ async def eventually(true: Callable[[], bool], what: str, patience_s: float = PA
         await asyncio.sleep(0.02)
 
 
-async def settled(running: Running, time_us: int, readings: int) -> None:
+async def settled(running: Running, time_us: int, readings: int, *, patience_s: float = PATIENCE_S) -> None:
     """Wait until a replayed stream has been carried through: its last tick judged, its readings stored or refused."""
     line = running.line
     assert isinstance(line.clock, FollowingClock)
@@ -76,7 +76,7 @@ async def settled(running: Running, time_us: int, readings: int) -> None:
         counted = line.counted()
         return counted.get("stored", 0) + counted.get("store_refused", 0) + counted["refused"]
 
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + patience_s
     while arrived() < readings or line.clock.now_us() < time_us:
         if time.monotonic() > deadline:
             raise AssertionError(f"{readings} readings up to {time_us}: {arrived()} arrived by {line.clock.now_us()}")
