@@ -6,7 +6,7 @@ from pathlib import Path
 
 from config.city import City
 from config.clock import US_PER_SECOND
-from config.vocabulary import Kind, Language, Severity
+from config.vocabulary import Kind, Language, LocalText, Severity
 from gridwhistle.score.page.curves import MOST_EPISODES, Curve, by_sensor, chosen, draw
 from gridwhistle.score.page.map import DOTS, false_ticket_sign, map_picture
 from gridwhistle.score.page.map import MOST_EPISODES as MAP_EPISODES
@@ -28,6 +28,7 @@ from gridwhistle.score.page.tables import (
 from gridwhistle.score.page.timeline import timeline_picture
 from gridwhistle.score.report import Report, write_text
 from gridwhistle.score.words import Words
+from sensors_sim.scenario import library, load_scenario
 from sensors_sim.world import World
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
@@ -89,15 +90,25 @@ def _header(report: Report, say: Words, heading: str) -> str:
         sensors=f"{report.score.sensors:,}",
         seed=truth.seed,
     )
-    scenario = say.say("page.scenario", name=truth.scenario) if truth.scenario else say.say("page.example")
+    scenario = (
+        say.say("page.scenario", name=_scenario(truth.scenario, say)) if truth.scenario else say.say("page.example")
+    )
     return f"<header><h1>{escape(heading)}</h1><p>{escape(scenario)}</p><p>{escape(run)}</p></header>"
 
 
+def _scenario(name: str, say: Words) -> str:
+    """A scenario of the library by its title and what it is about, any other by its name."""
+    if name not in library():
+        return name
+    known = load_scenario(name)
+    return f"{say.of(known.name)}. {say.of(LocalText(known.about.zh, known.about.en))}"
+
+
 def _people(report: Report, city: City, say: Words) -> str:
-    beside = pushes_picture(report, city, say)
+    content = f'<div class="two">{people_tables(report, say)}<div>{pushes_picture(report, city, say)}</div></div>'
     if report.load.talkers:
-        beside += f"<h3>{escape(say.say('talkers.title'))}</h3>" + talkers_table(report, city, say)
-    return f'<div class="two">{people_tables(report, say)}<div>{beside}</div></div>'
+        content += f"<h3>{escape(say.say('talkers.title'))}</h3>" + talkers_table(report, city, say)
+    return content
 
 
 def _verdict(report: Report, say: Words) -> str:
