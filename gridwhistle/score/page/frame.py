@@ -101,7 +101,7 @@ def _scenario(name: str, say: Words) -> str:
     if name not in library():
         return name
     known = load_scenario(name)
-    return f"{say.of(known.name)}. {say.of(LocalText(known.about.zh, known.about.en))}"
+    return f"{say.of(known.name)} · {say.of(LocalText(known.about.zh, known.about.en))}"
 
 
 def _people(report: Report, city: City, say: Words) -> str:
