@@ -146,10 +146,11 @@ def pieces(from_us: int, to_us: int, max_points: int, interval_s: float, kept: K
         five, raw = HOURS.ceil(kept.five_from_us), kept.five_done_us
     else:
         five, raw = kept.hours_done_us, kept.five_done_us
-    if five > raw:  # aggregates of 5 minutes are kept no longer than readings are: hours, then readings
-        five = raw = min(HOURS.ceil(raw), kept.hours_done_us)
     raw = min(raw, kept.five_done_us)
-    five = min(five, kept.hours_done_us, HOURS.floor(raw)) if five < raw else min(five, raw)
+    if five >= raw:  # aggregates of 5 minutes are not made yet, or kept no longer than readings: hours, then readings
+        five = raw = min(HOURS.ceil(raw), kept.hours_done_us)
+    else:
+        five = min(five, kept.hours_done_us, HOURS.floor(raw))
     begin = max(from_us, min(kept.since_us, to_us))
     whole = (
         Piece(None, from_us, begin),
