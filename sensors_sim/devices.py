@@ -24,6 +24,8 @@ Bools = NDArray[np.bool_]
 
 CLOCK_TOLD_S = 60.0
 """A clock further off than this is a fault of the device."""
+MISSED = 10
+"""A box off line is a fault of the device once so many of its readings were due."""
 SPARING = 8.0
 """A box with a flat battery measures less and less often; at the end every so many intervals."""
 OUT_OF_ORDER_S = 90.0
@@ -155,14 +157,23 @@ class Delivery:
         return Instant(until_us, due.sensors, due.told_us, due.values, retained)
 
     def truth(self) -> list[Fault]:
-        """Faults that come of these manners and that a daemon should find: flat batteries, clocks over a minute off."""
+        """Faults that come of these manners and that a daemon should find.
+
+        Flat batteries, clocks over a minute off, and boxes off line for so long that MISSED readings were due.
+        """
         boxes = self._boxes
         since = np.where(np.abs(boxes.clock_us) > CLOCK_TOLD_S * US_PER_SECOND, self._start_us, NEVER).astype(np.int64)
         drifting = np.flatnonzero(boxes.clock_rate)
         reached = CLOCK_TOLD_S * US_PER_SECOND / np.abs(boxes.clock_rate[drifting])
         since[drifting] = self._start_us + np.minimum(reached, 1e17).astype(np.int64)
-        found = [(FaultKind.SILENT, row, int(boxes.dead[box])) for box, row in self._members(boxes.dead)]
-        found += [(FaultKind.CLOCK, row, int(since[box])) for box, row in self._members(since)]
+        end_us = self._end_us
+        found = [(FaultKind.SILENT, row, int(boxes.dead[box]), end_us) for box, row in self._members(boxes.dead)]
+        found += [(FaultKind.CLOCK, row, int(since[box]), end_us) for box, row in self._members(since)]
+        found += [
+            (FaultKind.SILENT, row, int(boxes.left[box]), min(int(boxes.back[box]), end_us))
+            for box, row in self._members(boxes.left)
+            if boxes.back[box] - boxes.left[box] >= MISSED * self._interval_us[row]
+        ]
         columns, duty = self._world.city.columns, Duty(self._world.city, FAULT_ROLES)
         return [
             Fault(
@@ -172,10 +183,10 @@ class Delivery:
                 float(columns.lat[row]),
                 columns.grid[row],
                 from_us,
-                self._end_us,
+                to_us,
                 duty.on(columns.grid[row], from_us),
             )
-            for kind, row, from_us in found
+            for kind, row, from_us, to_us in found
         ]
 
     def _members(self, when: Integers) -> list[tuple[int, int]]:

@@ -70,8 +70,9 @@ class Boxes:
     """The manners of every box, as columns over them. Spans and clocks in microseconds; NEVER, 0 or False for none.
 
     clock_us, clock_rate: off by so much, and by this share of the time since the beginning. batch_us: how often it
-    sends, from batch_at on. reboot: when; up: when it is on again; jumps: whether its first values then are wrong
-    (else its clock is). low: when its battery grows weak; dead: when it is empty.
+    sends, from batch_at on. away: without network, for whatever cause; left, back: by itself. reboot: when; up: when
+    it is on again; jumps: whether its first values then are wrong (else its clock is). low: when its battery grows
+    weak; dead: when it is empty.
     """
 
     clock_us: Integers
@@ -79,6 +80,8 @@ class Boxes:
     batch_us: Integers
     batch_at: Integers
     away: Spans
+    left: Integers
+    back: Integers
     reboot: Integers
     up: Integers
     jumps: Bools
@@ -171,12 +174,18 @@ class Drawing:
         batch_us, batch_at = self._batches()
         reboot, up, jumps = self._reboots()
         low, dead = self._batteries(well)
+        some, leave, again = self._absences()
+        left, back = np.full(self._count, NEVER), np.full(self._count, NEVER)
+        left[some], back[some] = leave, again
+        joined = [np.concatenate(pair) for pair in zip(away, (some, leave, again), strict=True)]
         return Boxes(
             clock_us,
             clock_rate,
             batch_us,
             batch_at,
-            self._absences(away),
+            Spans(self._count, joined[0], joined[1], joined[2]),
+            left,
+            back,
             reboot,
             up,
             jumps,
@@ -203,14 +212,13 @@ class Drawing:
         begin[some] += (self._rng.random(len(some)) * every[some]).astype(np.int64)
         return every, begin
 
-    def _absences(self, away: tuple[Integers, Integers, Integers]) -> Spans:
+    def _absences(self) -> tuple[Integers, Integers, Integers]:
         some = self._some(self._manners.offline, ~self._punctual)
         leave = self._moments(len(some), 0.1, 0.7)
         longest = min(OFFLINE_S[1], 0.3 * self._run_us / US_PER_SECOND)
         lasts_s = self._rng.uniform(min(OFFLINE_S[0], longest), longest, len(some))
         back = leave + ((lasts_s + self._rng.random(len(some)) * BACK_S) * US_PER_SECOND).astype(np.int64)
-        joined = [np.concatenate(pair) for pair in zip(away, (some, leave, back), strict=True)]
-        return Spans(self._count, joined[0], joined[1], joined[2])
+        return some, leave, back
 
     def _reboots(self) -> tuple[Integers, Integers, Bools]:
         some = self._some(self._manners.reboot, ~self._punctual)
