@@ -1,6 +1,7 @@
 """When devices sample: at their interval, a little late each time, and more often while they are told to hurry."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -47,9 +48,8 @@ class Schedule:
 
     def hasten(self, hurries: Sequence["Hurry"]) -> None:
         """Let some sensors sample more often for a while. Before a hurry's begin has been passed."""
-        self._hurries = sorted(
-            [*self._hurries, *(hurry for hurry in hurries if len(hurry.sensors))], key=lambda hurry: hurry.from_us
-        )
+        ordered = [replace(hurry, sensors=np.unique(hurry.sensors)) for hurry in hurries if len(hurry.sensors)]
+        self._hurries = sorted([*self._hurries, *ordered], key=lambda hurry: hurry.from_us)
 
     def _late_us(self, sensors: Integers, interval_us: Integers) -> Integers:
         most = np.minimum(interval_us * LATE_SHARE, LATE_MOST_S * US_PER_SECOND)

@@ -59,7 +59,7 @@ def test_a_burst_is_evenly_spaced_and_whole_and_comes_once_an_interval() -> None
 def test_those_in_a_hurry_sample_so_many_times_as_often_and_only_then() -> None:
     made = schedule([60.0, 60.0, 600.0])
     begin, end = START_US + 1000 * US_PER_SECOND, START_US + 2200 * US_PER_SECOND
-    made.hasten([Hurry(np.array([0, 2]), begin, end, 12.0)])
+    made.hasten([Hurry(np.array([2, 0]), begin, end, 12.0)])
     sensors, times = taken(made, 3600)
     for row, interval, hurried in ((0, 60.0, 5.0), (1, 60.0, 60.0), (2, 600.0, 50.0)):
         mine = times[sensors == row]
