@@ -174,7 +174,7 @@ class Engine:
 
     def _each(self, work: Callable[[_Given], _Made], parts: Sequence[_Given]) -> list[_Made]:
         """Do some work on each part; no part touches a sensor of another one, so that threads change no answer."""
-        if self._threads == 1 or len(parts) == 1:
+        if self._threads == 1 or len(parts) <= 1:
             return [work(part) for part in parts]
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self._threads, "judge")

@@ -56,11 +56,15 @@ app.command("new-city")(new_city)
 out = Console(highlight=False, soft_wrap=True)  # never folds a line: addresses and passwords are copied from it
 
 
+FILE_ERRORS = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
+"""A path that somebody named: their own words tell it."""
+
+
 def main() -> None:
     """Entry point of the console script: errors that we raise on purpose become one line each and exit code 1."""
     try:
         app()
-    except GridwhistleError as error:
+    except (GridwhistleError, *FILE_ERRORS) as error:
         _tell(error)
         raise SystemExit(1) from None
     except BaseExceptionGroup as group:

@@ -23,7 +23,7 @@ SpeedOption = Annotated[
     float, typer.Option("--speed", min=0, help="Times as fast as life; 0 is as fast as the broker takes it.")
 ]
 PackOption = Annotated[int, typer.Option("--pack", min=1, help="Most readings in one message.")]
-SeedOption = Annotated[int, typer.Option("--seed", help="The same seed makes the same city day.")]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, help="The same seed makes the same city day.")]
 MinutesOption = Annotated[float, typer.Option("--minutes", min=1, help="Simulated minutes.")]
 
 

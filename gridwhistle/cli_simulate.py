@@ -50,6 +50,18 @@ def register(app: typer.Typer) -> None:
     app.command("simulate")(simulate)
 
 
+_EVERYWHERE = {"host", "port", "username", "password", "speed", "language"}
+_OF_A_RUN = {"city", "minutes", "seed", "start", "truth", "pack"}
+_OF_A_SCENARIO = {"scenario", "sensors", "city_out", "qos"} | _OF_A_RUN
+MODES: dict[str, set[str]] = {
+    "--from": {"from_file"} | _EVERYWHERE,
+    "--out": {"out_file", "language"} | _OF_A_SCENARIO,
+    "a scenario": _OF_A_SCENARIO | {"logins", "workers", "workers_account", "workers_password"} | _EVERYWHERE,
+    "the example day (no --scenario)": _OF_A_RUN | _EVERYWHERE,
+}
+"""The options that say something in each way of simulating; any other is refused beside it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sending:
     """Where to, and how. workers: address of the command centre where simulated people act, None for nobody."""
@@ -72,6 +84,7 @@ class Sending:
 
 
 def simulate(  # noqa: PLR0917 - options, each by its name
+    ctx: typer.Context,
     scenario: Annotated[
         str | None,
         typer.Option("--scenario", help="A scenario's name, or its YAML file; without it the example day."),
@@ -100,7 +113,7 @@ def simulate(  # noqa: PLR0917 - options, each by its name
         typer.Option("--out", help="Write what would be sent into this file, as fast as possible (.gz packs it)."),
     ] = None,
     from_file: Annotated[
-        Path | None, typer.Option("--from", help="Send what --out wrote into this file, and nothing else.")
+        Path | None, typer.Option("--from", help="Send what --out wrote into this file, as it stands there.")
     ] = None,
     host: HostOption = "127.0.0.1",
     port: PortOption = 1883,
@@ -128,6 +141,11 @@ def simulate(  # noqa: PLR0917 - options, each by its name
     if scenarios:
         _print_library(language)
         return
+    _refuse_strays(ctx, "--from" if from_file else "a scenario" if scenario else "the example day (no --scenario)")
+    if out_file is not None:
+        _refuse_strays(ctx, "--out")
+    if city is not None and (sensors is not None or city_out is not None):
+        raise typer.BadParameter("--sensors and --city-out are for made-up cities, not for the one that --city names")
     sending = Sending(
         Broker(host, port, username, password), speed or None, pack, qos, logins, workers,
         Account(workers_account, workers_password), language,
@@ -136,7 +154,6 @@ def simulate(  # noqa: PLR0917 - options, each by its name
         _send_file(from_file, sending)
         return
     if scenario is None:
-        _refuse_without_scenario(sensors=sensors, city_out=city_out, out=out_file, workers=workers, logins=logins)
         _play_day(city or EXAMPLE, minutes or DAY_MINUTES, seed, moment(start), truth, sending)
         return
     wanted = load_scenario(scenario)
@@ -163,16 +180,20 @@ def _made(
     except ValueError as error:
         raise ConfigurationError(f"no city can be made up: {error}") from error
     if city_out is not None:
+        if city_out.exists() and (not city_out.is_dir() or any(city_out.iterdir())):
+            raise ConfigurationError(f"{city_out}: there is something in it; --city-out takes a new or empty folder")
         write_world(world, city_out)
     lasts_s = None if minutes is None else minutes * 60
     return ScenarioRun(world, scenario, seed, name=name, start_us=moment(start), lasts_s=lasts_s)
 
 
-def _refuse_without_scenario(**options: object) -> None:
-    """Options that make no sense for the example day. Raises BadParameter."""
-    given = [name for name, value in options.items() if value is not None]
-    if given:
-        raise typer.BadParameter(f"--{given[0].replace('_', '-')} is for scenarios: name one with --scenario")
+def _refuse_strays(ctx: typer.Context, mode: str) -> None:
+    """Options that say nothing beside what was asked for. Raises BadParameter."""
+    for option in ctx.command.params:
+        source = ctx.get_parameter_source(option.name or "")
+        given = source is not None and source.name == "COMMANDLINE"
+        if given and option.name not in MODES[mode] | ({"out_file"} if mode == "a scenario" else set()):
+            raise typer.BadParameter(f"{option.opts[0]} says nothing with {mode}")
 
 
 def _print_library(language: Language) -> None:
@@ -252,12 +273,18 @@ async def _with_workers(run: ScenarioRun, pace: Pace, sending: Sending, bar: Bar
     acting = asyncio.create_task(people.run(over, listening))
     ready = asyncio.create_task(listening.wait())
     await asyncio.wait({acting, ready}, return_when=asyncio.FIRST_COMPLETED)
+    playing = asyncio.create_task(play(played, sending.broker, pace, bar.show))
     try:
-        sent = 0 if acting.done() else await play(played, sending.broker, pace, bar.show)
+        await asyncio.wait({acting, playing}, return_when=asyncio.FIRST_COMPLETED)
+        if not playing.done():  # nobody acts any more: say why at once
+            acting.result()
+        sent = await playing
     finally:
-        ready.cancel()
+        for task in (ready, playing):
+            task.cancel()
         over.set()
-        await acting
+        await asyncio.wait({playing, acting})
+    acting.result()
     for deed, count in sorted(people.counts.items()):
         out.print(f"  {count:,} {deed}", markup=False)
     return sent

@@ -3,7 +3,8 @@
     {"t": 1767225600000000, "topic": "gridwhistle/readings/S1", "payload": {...}, "qos": 1, "retain": false}
 
 t: simulated wall time at which it is sent, microseconds since 1970. payload: the message itself where it is JSON, else
-its text. Names that end in ``.gz`` are compressed. One run makes the same bytes every time.
+its text. device: the box that sends it, where it comes from one alone. Names that end in ``.gz`` are compressed. One
+run makes the same bytes every time.
 """
 
 import gzip
@@ -114,8 +115,11 @@ def read_run(path: Path) -> Iterator[Timed]:
         yield Timed(found.t, _message(found))
 
 
-def span(path: Path) -> tuple[int, int]:
-    """When the first and the last message of a file are sent, microseconds. Raises like ``read_run``."""
+def span(path: Path) -> tuple[int, int, int]:
+    """When the first and the last message of a file are sent, microseconds, and the QoS of them all.
+
+    Raises like ``read_run``.
+    """
     lines = _lines(path)
     first = next(lines, None)
     if first is None:
@@ -123,13 +127,15 @@ def span(path: Path) -> tuple[int, int]:
     last = first
     for entry in lines:
         last = entry
-    times = []
+    found = []
     for number, line in (first, last):
         try:
-            times.append(msgspec.json.decode(line, type=_Line).t)
+            found.append(msgspec.json.decode(line, type=_Line))
         except msgspec.DecodeError as error:
             raise ConfigurationError(f"{path}: line {number}: {error}") from error
-    return times[0], times[1]
+    if found[0].qos not in {0, 1}:
+        raise ConfigurationError(f"{path}: line {first[0]}: qos is {found[0].qos}, expected 0 or 1")
+    return found[0].t, found[1].t, found[0].qos
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:

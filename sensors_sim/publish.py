@@ -346,11 +346,12 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What is played: a file that ``file_out.write_run`` wrote; its packs are as they were written."""
+    """What is played: a file that ``file_out.write_run`` wrote; packs and QoS are as they were written."""
 
     path: Path
     from_us: int
     to_us: int
+    qos: int
 
     @classmethod
     def of(cls, path: Path) -> Self:
@@ -366,7 +367,8 @@ class Written:
 def _play(run: Run | Written, broker: Broker, pace: Pace, tell: ProgressCallback, stop: threading.Event) -> int:
     """Publish the messages, each no sooner than its time has come; answers how many readings were sent."""
     sent, now_us = 0, run.from_us - 1
-    with Publisher(broker, stop=stop, qos=pace.qos, logins=pace.logins) as publisher:
+    qos = run.qos if isinstance(run, Written) else pace.qos
+    with Publisher(broker, stop=stop, qos=qos, logins=pace.logins) as publisher:
         begun = told = pace.clock.monotonic()
         for timed in run.timed(pace):
             if timed.time_us > now_us:

@@ -20,6 +20,7 @@ from sensors_sim.truth import FaultKind
 LIBRARY = Path(__file__).parent / "scenarios"
 """The named scenarios, a YAML file each."""
 
+_INT, _FLOAT = "tag:yaml.org,2002:int", "tag:yaml.org,2002:float"
 _CLOCK = re.compile(r"(?:(\d+)d)? ?(\d{1,4}):([0-5]\d)(?::([0-5]\d))?")
 
 
@@ -130,7 +131,7 @@ class Scenario(_Entry):
     title: _Title
     about: _Title
     start: Annotated[datetime, AfterValidator(_zoned)] = datetime(2026, 3, 12, 8)  # noqa: DTZ001 - local, of any city
-    lasts: Span = 7200.0
+    lasts: Annotated[Span, Field(gt=0)] = 7200.0
     sensors: int = Field(1000, ge=100, le=500_000)
     quantities: tuple[Annotated[str, AfterValidator(_quantity)], ...] = ()
     sky: Sky = Sky.FAIR
@@ -153,6 +154,20 @@ class Scenario(_Entry):
         ]
 
 
+class _Loader(yaml.SafeLoader):
+    """Takes 36:00 for the text that it is: YAML 1.1 counts such numbers by sixties, and would read 36 minutes."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag not in {_INT, _FLOAT}]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(_INT, re.compile(r"[-+]?(?:0|[1-9][0-9]*)$"), list("-+0123456789"))
+_Loader.add_implicit_resolver(
+    _FLOAT, re.compile(r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+)(?:[eE][-+]?[0-9]+)?$"), list("-+0123456789.")
+)
+
+
 def library() -> dict[str, Path]:
     """The named scenarios and their files, by name."""
     return {path.stem: path for path in sorted(LIBRARY.glob("*.yaml"))}
@@ -168,9 +183,11 @@ def load_scenario(name: str) -> Scenario:
     if not path.is_file():
         raise ConfigurationError(f"scenario {name!r}: expected one of {', '.join(known)}, or a YAML file")
     try:
-        content = yaml.safe_load(path.read_text("utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        content = yaml.load(path.read_text("utf-8"), _Loader)  # noqa: S506 - a SafeLoader
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: no UTF-8, or a date that there is not
         raise ConfigurationError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be read: {error.strerror or error}") from error
     try:
         return Scenario.model_validate(content)
     except ValidationError as error:

@@ -32,11 +32,9 @@ def test_every_scenario_is_listed_with_what_it_is_about(language: Language) -> N
 
 def test_a_scenario_goes_into_a_file_with_its_city_and_its_truth_the_same_each_time(tmp_path: Path) -> None:
     files = [tmp_path / "one.jsonl.gz", tmp_path / "two.jsonl.gz"]
-    for file in files:
-        told = simulate(
-            *LEAK, "--out", str(file), "--truth", str(tmp_path / "truth.json"), "--city-out", str(tmp_path / "city"),
-            "--pack", "50", "--language", "en",
-        )  # fmt: skip
+    cities: tuple[list[str], list[str]] = (["--city-out", str(tmp_path / "city")], [])
+    for file, city in zip(files, cities, strict=True):
+        told = simulate(*LEAK, "--out", str(file), "--truth", str(tmp_path / "truth.json"), "--pack", "50", *city)
         assert told.exit_code == 0, told.output
     assert files[0].read_bytes() == files[1].read_bytes()
     truth = read_truth(tmp_path / "truth.json")
@@ -67,10 +65,16 @@ def test_a_file_is_sent_as_it_was_written(tmp_path: Path) -> None:
     ("options", "says"),
     [
         (["--scenario", "no-such-thing"], "expected one of"),
-        (["--sensors", "200"], "--sensors is for scenarios"),
-        (["--out", "x.jsonl"], "--out is for scenarios"),
+        (["--sensors", "200"], "--sensors says nothing with the example day"),
+        (["--qos", "0"], "--qos says nothing with the example day"),
+        (["--out", "x.jsonl"], "--out says nothing with the example day"),
+        (["--from", "x.jsonl", "--pack", "7"], "--pack says nothing with --from"),
+        (["--scenario", "calm-day", "--out", "x.jsonl", "--workers", "http://x"], "--workers says nothing with --out"),
         (["--scenario", "calm-day", "--sensors", "7"], "--sensors"),
+        (["--scenario", "calm-day", "--seed", "-1"], "--seed"),
+        (["--scenario", "calm-day", "--city", ".", "--sensors", "200"], "made-up cities"),
         (["--scenario", "calm-day", "--start", "yesterday"], "RFC 3339"),
+        (["--scenario", "calm-day", "--sensors", "100", "--city-out", "."], "new or empty folder"),
         (["--from", "no-such-file.jsonl"], "no-such-file.jsonl"),
     ],
 )

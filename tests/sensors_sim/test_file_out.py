@@ -26,7 +26,7 @@ def test_what_is_written_is_read_back_message_by_message(tmp_path: Path, name: s
     messages = list(timed_messages(CITY, instants(), pack=pack))
     assert write_run(messages, tmp_path / name) == 45
     assert list(read_run(tmp_path / name)) == messages
-    assert span(tmp_path / name) == (START_US + 1_000_000, START_US + 5_000_000)
+    assert span(tmp_path / name) == (START_US + 1_000_000, START_US + 5_000_000, 1)
 
 
 def test_every_line_is_an_object_that_a_person_can_read(tmp_path: Path) -> None:
