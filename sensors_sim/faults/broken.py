@@ -89,6 +89,11 @@ class _Victims:
     steps: Floats
     partner: Integers
 
+    def on(self, who: Integers, times_us: Integers) -> NDArray[np.bool_]:
+        """Whether some victims are broken at a time, pairwise."""
+        broken: NDArray[np.bool_] = (times_us >= self.from_us[who]) & (times_us < self.to_us[who])
+        return broken
+
 
 KINDS = tuple(FaultKind)
 _RANK = {kind: rank for rank, kind in enumerate(KINDS)}
@@ -123,7 +128,8 @@ def implied(world: World, faults: Sequence[Fault]) -> list[Fault]:
 class Faults:
     """What every broken sensor shows. Owns what it must remember: each victim's last sound value.
 
-    Hashes of sensor and time stand for chance, so that an answer does not depend on how a run is cut into instants.
+    Hashes of sensor and time stand for chance, and what is remembered is that of a reading's own moment, so that an
+    answer does not depend on how a run is cut into instants (readings of one moment belong to one instant).
     """
 
     def __init__(
@@ -159,12 +165,14 @@ class Faults:
 
     def _shown(self, victims: _Victims, sound: Floats, who: Integers, times_us: Integers, seen: Floats) -> Floats:
         """What victims show of what they see. sound: their last sound values, kept up to date in place."""
-        on = (times_us >= victims.from_us[who]) & (times_us < victims.to_us[who])
-        _remember(victims, sound, who, seen, on)
+        on = victims.on(who, times_us)
+        held, theirs = _remembered(victims, sound, who, times_us, seen)
         rank, all_shown = np.where(on, victims.rank[who], -1), seen.copy()
         for kind in np.unique(rank[on]).tolist():
             mine = np.flatnonzero(rank == kind)
-            case = _Case(victims, who[mine], times_us[mine], seen[mine], sound, self._weather, self._salt)
+            case = _Case(
+                victims, who[mine], times_us[mine], seen[mine], held[mine], theirs[mine], self._weather, self._salt
+            )
             shown = _SHOWN[KINDS[kind]](case)
             if KINDS[kind] not in _EXACT:
                 shown = case.rounded(np.clip(shown, victims.low[who[mine]], victims.high[who[mine]]))
@@ -172,24 +180,47 @@ class Faults:
         return all_shown
 
 
-def _remember(victims: _Victims, sound: Floats, who: Integers, seen: Floats, on: NDArray[np.bool_]) -> None:
-    """Keep the last sound value of each; of one that was never sound, the first; of a swapped one, what it sees."""
-    keep = ~on | (victims.rank[who] == _RANK[FaultKind.SWAPPED])
-    sound[who[keep]] = seen[keep]  # in order of time: the last one stays
-    unknown = np.flatnonzero(np.isnan(sound[who]))
-    first, place = np.unique(who[unknown], return_index=True)
-    sound[first] = seen[unknown[place]]
+def _remembered(
+    victims: _Victims, sound: Floats, who: Integers, times_us: Integers, seen: Floats
+) -> tuple[Floats, Floats]:
+    """At each reading its victim's last sound value, and what the one it is swapped with saw last, both shape (who,).
+
+    "Last" is at or before the reading's own time. Of one that was never sound the first value counts as sound, of a
+    swapped one whatever it sees; what is not known is NaN. sound: as before these readings, kept up to date in place.
+    """
+    order = np.lexsort((times_us, who))
+    whose, when, place = who[order], times_us[order], np.arange(len(who))
+    first = np.diff(whose, prepend=-1) != 0
+    swapped = victims.rank[who] == _RANK[FaultKind.SWAPPED]
+    kept = (~victims.on(who, times_us) | swapped)[order] | (first & np.isnan(sound[whose]))
+    last = np.maximum.accumulate(np.where(kept, place, -1))
+    begin = np.maximum.accumulate(np.where(first, place, 0))
+    held_by_victim = np.where(last >= begin, seen[order][last], sound[whose])
+    held, theirs = np.empty(len(who)), np.full(len(who), np.nan)
+    held[order] = held_by_victim
+    if (asked := np.flatnonzero(swapped)).size:
+        start_us, span = int(times_us.min()), int(np.ptp(times_us)) + 1
+        partner = victims.partner[who[asked]]
+        at = np.searchsorted(
+            whose * span + (when - start_us), partner * span + (times_us[asked] - start_us), side="right"
+        )
+        before = np.maximum(at - 1, 0)
+        theirs[asked] = np.where((at > 0) & (whose[before] == partner), held_by_victim[before], sound[partner])
+    ends = np.flatnonzero(np.append(first[1:], True))
+    sound[whose[ends]] = held_by_victim[ends]
+    return held, theirs
 
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """Readings of one kind of fault, as columns. who: their victims."""
+    """Readings of one kind of fault, as columns. who: their victims; held, theirs: see ``_remembered``."""
 
     victims: _Victims
     who: Integers
     times_us: Integers
     seen: Floats
-    sound: Floats
+    held: Floats
+    theirs: Floats
     weather: Weather
     salt: np.int64
 
@@ -219,7 +250,7 @@ class _Case:
 
 
 def _held(case: _Case) -> Floats:
-    return case.sound[case.who]
+    return case.held
 
 
 def _frozen(case: _Case) -> Floats:
@@ -228,8 +259,7 @@ def _frozen(case: _Case) -> Floats:
 
 
 def _partners(case: _Case) -> Floats:
-    theirs = case.sound[case.victims.partner[case.who]]
-    return np.where(np.isnan(theirs), case.seen, theirs)
+    return np.where(np.isnan(case.theirs), case.seen, case.theirs)
 
 
 def _spiking(case: _Case) -> Floats:

@@ -1,6 +1,7 @@
 """What broken sensors show: each kind does what its name says, to its victims, in its time, and to nothing else."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -231,9 +232,34 @@ def test_whoever_the_truth_calls_broken_shows_it(seed: int) -> None:
     assert not well
 
 
-def test_an_answer_does_not_depend_on_how_the_run_is_cut() -> None:
-    kinds = dict.fromkeys(set(FaultKind) - {FaultKind.SWAPPED}, 1.0)
-    faults = plan_faults(WORLD, Health(share=0.9, kinds=kinds), START_US, END_US, np.random.default_rng(5), ())
-    _, sensors, times_us, values = (list(part) for part in zip(*STRETCHES, strict=True))
-    whole = (END_US, np.concatenate(sensors), np.concatenate(times_us), np.concatenate(values))
-    assert np.array_equal(np.concatenate(shown(faults)), shown(faults, stretches=[whole])[0])
+ROWS, TIMES_US, VALUES = (np.concatenate([stretch[part] for stretch in STRETCHES]) for part in (1, 2, 3))
+
+
+def cut(cuts_us: Sequence[int]) -> list[Stretch]:
+    """All that was measured, in order of time, as instants that end at these times."""
+    order = np.argsort(TIMES_US, kind="stable")
+    bounds = [0, *np.searchsorted(TIMES_US[order], sorted(cuts_us)).tolist(), len(order)]
+    parts = [order[begin:end] for begin, end in pairwise(bounds)]
+    return [(END_US, ROWS[part], TIMES_US[part], VALUES[part]) for part in parts]
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10_000), cuts_us=st.lists(st.integers(START_US, END_US), max_size=60))
+def test_an_answer_does_not_depend_on_how_the_run_is_cut(seed: int, cuts_us: list[int]) -> None:
+    kinds = dict.fromkeys(FaultKind, 1.0) | dict.fromkeys((FaultKind.SWAPPED, FaultKind.STUCK), 5.0)
+    faults = plan_faults(WORLD, Health(share=0.9, kinds=kinds), START_US, END_US, np.random.default_rng(seed), ())
+    whole, pieces = (np.concatenate(shown(faults, seed, cut(cuts))) for cuts in ((), cuts_us))
+    assert whole.tobytes() == pieces.tobytes()
+
+
+@pytest.mark.parametrize("cuts_s", [(), (10, 20, 30, 40, 50), (25, 45)])
+def test_a_sensor_that_is_well_again_within_an_instant_was_stuck_at_what_came_before(cuts_s: tuple[int, ...]) -> None:
+    row = next(sensor.index for sensor in CITY.sensors if sensor.quantity == "pm25")
+    times_us = START_US + np.arange(6) * 10_000_000
+    stuck = fault(FaultKind.STUCK, "pm25", from_us=START_US + 20_000_000, to_us=START_US + 45_000_000)
+    bounds = [0, *(second // 10 + (second % 10 > 0) for second in cuts_s), 6]
+    values = np.arange(1.0, 7.0)
+    stretches = [
+        (END_US, np.full(end - begin, row), times_us[begin:end], values[begin:end]) for begin, end in pairwise(bounds)
+    ]
+    assert np.concatenate(shown([stuck], stretches=stretches)).tolist() == [1, 2, 2, 2, 2, 6]
