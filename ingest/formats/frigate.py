@@ -6,8 +6,10 @@ After docs/docs/integrations/mqtt.md and the sources of blakeblackshear/frigate 
 ``{prefix}/events`` tells of tracked objects, each a life of new, update, end. Fields, at the ``frame_time`` of the
 event (of an end: ``end_time``): ``{label}/count`` tracked now, ``{label}/active`` of them not stationary, and
 ``{label}/score``, the greatest score among them, 0 where none is; the same in every zone concerned,
-``{zone}/{label}/…``; and ``vehicles/count`` over the labels of VEHICLES. False positives do not count. A stationary
-object that is told of again (each minute) is not news. An object ends when Frigate says so, or when nothing was heard
+``{zone}/{label}/…``; and ``vehicles/count`` over the labels of VEHICLES. False positives do not count. Of a stationary
+object that is told of again (each minute) counts are not news, but its score is where it changed, and always where it
+may be a danger: fire and smoke stand still by nature and grow, and a limit that must hold for some time needs a second
+reading (DANGERS, and INTRUDERS in a zone). An object ends when Frigate says so, or when nothing was heard
 of it for FORGOTTEN_US, which only a lost message can cause. Frigate tells of every object at least once a minute: what
 is said of all of them is DOUBTFUL in the first SETTLING_US after we began to listen, when objects may be there that we
 do not know, and said again with the first message after that. Listening begins anew where ``{prefix}/available`` says
@@ -31,7 +33,7 @@ commands, ``available``, ``camera_activity``, other texts) speaks of something e
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -45,6 +47,10 @@ EXPECTED_TIME: Final = "Unix seconds"
 
 VEHICLES: Final = frozenset({"car", "truck", "bus", "motorcycle", "vehicle"})
 """Labels that ``vehicles/count`` adds up: motor vehicles of Frigate's models, and ``vehicle`` where they are merged."""
+
+DANGERS: Final = frozenset({"fire", "smoke", "flame", "flames"})
+INTRUDERS: Final = frozenset({"person"})
+"""Labels, in small letters, whose score is said again though they stand still: anywhere, and in a zone."""
 
 _FPS: Final = ("camera_fps", "process_fps", "skipped_fps", "detection_fps")
 STATS: Final = (*_FPS, "detection_enabled", "audio_dBFS", "audio_rms")
@@ -73,7 +79,7 @@ _LONGEST: Final = 40
 
 @dataclass(frozen=True, slots=True)
 class Tracked:
-    """One object as it was last told of."""
+    """One object as Frigate last told of it. told: whether we told of it since (its time could be read)."""
 
     prefix: str
     device: str
@@ -82,6 +88,7 @@ class Tracked:
     score: float
     stationary: bool
     heard_us: int
+    told: bool = True
 
 
 Count = tuple[str, str, str]
@@ -206,19 +213,28 @@ class Decoder:
         if not gone:
             zones = tuple(one for one in _list(after.get("current_zones")) if isinstance(one, str))
             now = Tracked(prefix, device, label, zones, score or 0.0, _is_stationary(after), at_us)
-            self._objects[key] = now
-            self._of.setdefault(device, {})[key] = now
-        if (now is None and before is None and kind != "end") or (now and before and _same(before, now)):
+            self._keep(key, now)
+        if now is None and before is None and kind != "end":
+            return
+        again = now is not None and before is not None and _same(before, now)
+        if now is not None and before is not None and again and not _scored(before, now):
             return
         event_us = _time(gathered, device, label, after.get("end_time" if kind == "end" else "frame_time"))
-        if event_us is not None:
+        if event_us is None:
+            if now is not None:
+                self._keep(key, replace(now, told=False))
+        else:
             heard.lag_us = at_us - event_us
             heard.told(device, event_us)
             counts = {(device, "", label), *_counts(before), *_counts(now)}
             sure = at_us - heard.since_us >= SETTLING_US
             if not sure and len(heard.unsure) < MOST_OBJECTS:
                 heard.unsure |= counts
-            self._tell(gathered, sorted(counts), event_us, Quality.GOOD if sure else Quality.DOUBTFUL)
+            self._tell(gathered, sorted(counts), event_us, Quality.GOOD if sure else Quality.DOUBTFUL, only_score=again)
+
+    def _keep(self, key: str, tracked: Tracked) -> None:
+        self._objects[key] = tracked
+        self._of.setdefault(tracked.device, {})[key] = tracked
 
     def _drop(self, key: str) -> Tracked | None:
         tracked = self._objects.pop(key, None)
@@ -229,7 +245,9 @@ class Decoder:
                 del self._of[tracked.device]
         return tracked
 
-    def _tell(self, gathered: Gathered, counts: Iterable[Count], event_us: int, trust: Quality) -> None:
+    def _tell(
+        self, gathered: Gathered, counts: Iterable[Count], event_us: int, trust: Quality, *, only_score: bool = False
+    ) -> None:
         """Say how many objects of a label there are now, on a camera or in one of its zones.
 
         trust: of what is said of all objects. A score is somebody's, whoever else may be there.
@@ -240,9 +258,11 @@ class Decoder:
             name = f"{zone}/{label}" if zone else label
             active = sum(not one.stationary for one in of)
             score = max((one.score for one in of), default=0.0)
+            gathered.add(device, f"{name}/score", event_us, score, quality=Quality.GOOD if of else trust)
+            if only_score:
+                continue
             gathered.add(device, f"{name}/count", event_us, float(len(of)), quality=trust)
             gathered.add(device, f"{name}/active", event_us, float(active), quality=trust)
-            gathered.add(device, f"{name}/score", event_us, score, quality=Quality.GOOD if of else trust)
             if not zone and label in VEHICLES:
                 vehicles = sum(one.label in VEHICLES for one in there)
                 gathered.add(device, "vehicles/count", event_us, float(vehicles), quality=trust)
@@ -319,8 +339,15 @@ def _is_stationary(after: Mapping[str, Any]) -> bool:
 
 
 def _same(before: Tracked, now: Tracked) -> bool:
-    """Whether a stationary object is only told of again."""
-    return before.stationary and now.stationary and (before.zones, before.label) == (now.zones, now.label)
+    """Whether a stationary object is only told of again: it counts as before, whatever its score."""
+    still = before.told and before.stationary and now.stationary
+    return still and (before.zones, before.label) == (now.zones, now.label)
+
+
+def _scored(before: Tracked, now: Tracked) -> bool:
+    """Whether the score of an object that is told of again is news."""
+    label = now.label.lower()
+    return before.score != now.score or label in DANGERS or bool(label in INTRUDERS and now.zones)
 
 
 def _counts(tracked: Tracked | None) -> list[Count]:

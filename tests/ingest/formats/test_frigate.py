@@ -108,10 +108,57 @@ class TestObjects:
         hear(decoder, event("new", label="car"))
         parked = hear(decoder, event("update", label="car", stationary=True, active=False))
         assert parked.values[f"{YARD}/car/active"] == 0
-        again = hear(decoder, event("update", label="car", stationary=True, active=False, score=0.8))
+        again = hear(decoder, event("update", label="car", stationary=True, active=False))
         assert (again.readings, again.others) == ([], 1)
+        surer = hear(decoder, event("update", label="car", stationary=True, active=False, score=0.8))
+        assert surer.values == {f"{YARD}/car/score": 0.8}
         moved = hear(decoder, event("update", label="car", stationary=True, active=False, current_zones=["lot"]))
         assert moved.values[f"{YARD}/lot/car/count"] == 1
+
+    @pytest.mark.parametrize("label", ["fire", "smoke", "Fire", "car"])
+    def test_what_stands_still_and_grows_is_told_of(self, label: str) -> None:
+        decoder = settled()
+        still: dict[str, Any] = {"label": label, "stationary": True, "active": False, "current_zones": ["shed"]}
+        hear(decoder, event("new", score=0.5, **still))
+        for score in (0.7, 0.99, 0.6):
+            grown = hear(decoder, event("update", score=score, **still))
+            assert grown.values == {f"{YARD}/{label}/score": score, f"{YARD}/shed/{label}/score": score}
+
+    @pytest.mark.parametrize(
+        ("label", "zones"),
+        [("fire", []), ("smoke", []), ("SMOKE", ["shed"]), ("person", ["shed"]), ("Person", ["shed"])],
+    )
+    def test_a_danger_that_stands_still_is_said_again_so_that_a_limit_can_hold(
+        self, label: str, zones: list[str]
+    ) -> None:
+        decoder = settled()
+        still: dict[str, Any] = {"label": label, "stationary": True, "active": False, "current_zones": zones}
+        hear(decoder, event("new", **still))
+        again = hear(decoder, event("update", at=NOW_S + 60, **still), at_us=NOW_US + 60_000_000)
+        assert again.values[f"{YARD}/{label}/score"] == 0.75
+        assert all(f"{YARD}/{zone}/{label}/score" in again.values for zone in zones)
+        assert set(again.times.values()) == {NOW_US + 60_000_000}
+        assert not any(name.endswith(("/count", "/active")) for name in again.values)
+
+    def test_a_person_who_stands_still_in_no_zone_is_no_intrusion_and_no_news(self) -> None:
+        decoder = settled()
+        hear(decoder, event("new", stationary=True, active=False))
+        assert hear(decoder, event("update", stationary=True, active=False)).others == 1
+
+    def test_a_greater_fire_beside_it_is_the_score_that_is_said_again(self) -> None:
+        decoder = settled()
+        still: dict[str, Any] = {"label": "fire", "stationary": True, "active": False}
+        hear(decoder, event("new", "a", score=0.9, **still), event("new", "b", score=0.5, **still))
+        assert hear(decoder, event("update", "b", score=0.6, **still)).values == {f"{YARD}/fire/score": 0.9}
+
+    def test_what_was_refused_for_its_time_is_told_with_the_next_good_one(self) -> None:
+        decoder = settled()
+        still: dict[str, Any] = {"label": "car", "stationary": True, "active": False}
+        assert hear(decoder, event("new", at=None, **still)).reasons == [RefusalReason.MISSING_FIELD]
+        first = hear(decoder, event("update", **still))
+        assert first.values[f"{YARD}/car/count"] == 1
+        assert hear(decoder, event("update", at="now", score=0.9, **still)).reasons == [RefusalReason.BAD_TIME]
+        assert hear(decoder, event("update", score=0.9, **still)).values[f"{YARD}/car/score"] == 0.9
 
     def test_false_positives_do_not_count(self) -> None:
         decoder = settled()
@@ -244,28 +291,30 @@ class TestObjects:
                 st.sampled_from([[], ["roof"], ["roof", "door"]]),
                 st.booleans(),
                 st.sampled_from(["person", "car"]),
+                st.sampled_from([0.5, 0.75, 0.99]),
             ),
             max_size=30,
         )
     )
-    def test_what_was_said_last_is_always_true(self, steps: list[tuple[str, str, list[str], bool, str]]) -> None:
-        decoder, there, last = settled(), dict[str, tuple[str, list[str], bool]](), dict[str, float]()
-        for kind, name, zones, still, label in steps:
+    def test_what_was_said_last_is_always_true(self, steps: list[tuple[str, str, list[str], bool, str, float]]) -> None:
+        decoder, there, last = settled(), dict[str, tuple[str, list[str], bool, float]](), dict[str, float]()
+        for kind, name, zones, still, label, score in steps:
             fixed = there[name][0] if name in there else label  # an object keeps its label
             last |= hear(
-                decoder, event(kind, name, label=fixed, current_zones=zones, stationary=still, active=not still)
+                decoder,
+                event(kind, name, label=fixed, current_zones=zones, stationary=still, active=not still, score=score),
             ).values
             if kind == "end":
                 there.pop(name, None)
             else:
-                there[name] = (fixed, zones, still)
+                there[name] = (fixed, zones, still, score)
         for label in ("person", "car"):
             for zone in ("", "roof", "door"):
                 of = [one for one in there.values() if one[0] == label and (not zone or zone in one[1])]
                 field = f"{YARD}/{zone}/{label}" if zone else f"{YARD}/{label}"
                 assert last.get(f"{field}/count", 0) == len(of)
                 assert last.get(f"{field}/active", 0) == sum(not one[2] for one in of)
-                assert last.get(f"{field}/score", 0) == (0.75 if of else 0)
+                assert last.get(f"{field}/score", 0) == max((one[3] for one in of), default=0)
 
 
 class TestReviews:
