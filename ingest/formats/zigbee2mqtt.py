@@ -5,7 +5,8 @@ Source: "MQTT Topics and Messages" and "MQTT" of zigbee2mqtt.io (2.x). ``{base}/
 it ends with the first level that begins with ``zigbee2mqtt``, and where there is none it is the first level.
 
 ``{base}/bridge/...``, ``.../availability``, ``.../set`` and ``.../get`` speak of something else. Where devices publish
-each attribute by itself (``output: attribute``) the last level is the field and the payload its value.
+each attribute by itself (``output: attribute``) the last level is the field and the payload its value: JSON, or a text
+as it stands.
 
 There is no time in the payload unless ``last_seen`` is switched on (RFC 3339, or Unix milliseconds): without it a value
 counts as measured when it was received, also what is sent from memory when Zigbee2MQTT starts
@@ -17,7 +18,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from ingest.formats.columns import Decoded, Unread, explain_time, read_number, read_time_us, shown
-from ingest.formats.gathered import Gathered, decode_each, read_json
+from ingest.formats.gathered import SWITCHES, Gathered, decode_each, read_json
 from ingest.model import Int64s, RefusalReason
 
 EXPECTED = 'a JSON object of Zigbee2MQTT, like {"temperature": 27.34, "humidity": 44.72, "linkquality": 120}'
@@ -41,16 +42,31 @@ def _read(gathered: Gathered, payload: bytes, topic: str, received_us: int) -> N
     if levels[:1] == ["bridge"] or OTHER_ENDS.intersection(levels[1:]) or not payload:
         return  # nothing at all is how a retained message is taken back
     given = read_json(payload, gathered.number, EXPECTED)
+    if isinstance(given, Unread) and len(levels) > 1:
+        given = _text(payload, given)
     if isinstance(given, Unread):
         gathered.unread(given)
     elif not any(levels):
         gathered.refuse(RefusalReason.UNREADABLE, f"topic {shown(topic)}", EXPECTED_TOPIC)
     elif isinstance(given, dict):
         _read_object(gathered, "/".join(levels), given, received_us)
-    elif isinstance(given, bool | int | float) and len(levels) > 1:
-        gathered.take("/".join(levels[:-1]), levels[-1], received_us, given)
-    else:
+    elif len(levels) == 1:
         gathered.refuse(RefusalReason.UNREADABLE, shown(given), EXPECTED)
+    elif levels[-1] and any(levels[:-1]):
+        said = SWITCHES.get(given, given) if isinstance(given, str) else given
+        gathered.take("/".join(levels[:-1]), levels[-1], received_us, said)
+    else:
+        gathered.refuse(RefusalReason.UNREADABLE, f"topic {shown(topic)}", EXPECTED_TOPIC)
+
+
+def _text(payload: bytes, unread: Unread) -> str | Unread:
+    """The text that an attribute's payload is, or why it is none: broken JSON, or bytes that are no text."""
+    if payload.lstrip()[:1] in (b"{", b"["):
+        return unread
+    try:
+        return payload.decode().strip()
+    except UnicodeDecodeError:
+        return unread
 
 
 def _behind_base(topic: str) -> list[str]:

@@ -96,6 +96,61 @@ def test_an_attribute_by_itself_is_a_field() -> None:
 
 
 @pytest.mark.parametrize(
+    ("payload", "value"),
+    [
+        (b"ON", 1),
+        (b"OFF", 0),
+        (b'"ON"', 1),
+        (b'"OFF"', 0),
+        (b"ON\n", 1),
+        (b"true", 1),
+        (b"false", 0),
+        (b"0", 0),
+        (b"-5", -5),
+        (b"1e2", 100),
+    ],
+)
+def test_an_attribute_by_itself_is_read_as_within_an_object(payload: bytes, value: float) -> None:
+    assert values(z2m("zigbee2mqtt/hall/lamp/state", payload)) == {"hall/lamp/state": value}
+
+
+@pytest.mark.parametrize(
+    ("payload", "found"),
+    [
+        (b"single", 'action "single"'),
+        (b'"single"', 'action "single"'),
+        (b"online", 'action "online"'),
+        (b"2023-11-14T22:13:19Z", 'action "2023-11-14T22:13:19Z"'),
+        (b"NaN", "action nan"),
+        (b"1e999", "action inf"),
+        (b"[1]", "action a list of 1"),
+    ],
+)
+def test_an_attribute_that_is_no_number_is_refused_by_its_device_and_field(payload: bytes, found: str) -> None:
+    unread = only_unread(z2m("zigbee2mqtt/hall/lamp/action", payload))
+    assert (unread.reason, unread.found) == (RefusalReason.NOT_A_NUMBER, found)
+    assert (unread.device, unread.sensor_id) == ("hall/lamp", "hall/lamp/action")
+
+
+def test_an_attribute_that_is_null_is_passed_over() -> None:
+    found = z2m("zigbee2mqtt/hall/lamp/action", b"null")
+    assert (found.passed_over, list(found.unread), len(found.ids)) == (1, [], 0)
+
+
+@pytest.mark.parametrize("payload", [b'{"temperature": 2', b"[1", b"\xff\xfe", b'{"temperature": 2}}'])
+def test_a_broken_object_is_no_text_of_an_attribute(payload: bytes) -> None:
+    unread = only_unread(z2m("zigbee2mqtt/kitchen/sensor", payload))
+    assert (unread.reason, unread.expected) == (RefusalReason.UNREADABLE, zigbee2mqtt.EXPECTED)
+    assert unread.device is None
+
+
+@pytest.mark.parametrize("topic", ["zigbee2mqtt/x/", "zigbee2mqtt//x"])
+def test_an_attribute_without_a_name_or_a_device_is_refused(topic: str) -> None:
+    unread = only_unread(z2m(topic, b"5"))
+    assert (unread.reason, unread.expected) == (RefusalReason.UNREADABLE, zigbee2mqtt.EXPECTED_TOPIC)
+
+
+@pytest.mark.parametrize(
     ("topic", "payload", "found"),
     [
         ("zigbee2mqtt/x", b"[1]", "a list of 1"),
