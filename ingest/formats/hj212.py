@@ -16,7 +16,8 @@ sensor or its field is configured.
 
 Data marks (``-Flag``): N is good; T (above the instrument's limit) too: the danger may be greater than the instrument
 can show, and that must not make it fall silent; D, B, F, M, C and S are DOUBTFUL. Of 2005 there are besides P (power
-failure), and for air stations 0 (calibration), 1 (weather), 2 (abnormal), 3 (normal). Another letter is refused. Parts
+failure), and for air stations 0 (calibration), 1 (weather), 2 (abnormal), 3 (normal). None, and an empty one, is N;
+another letter is refused. Parts
 of a split frame (PNUM, PNO) are put together when all are there, or refused when they do not come.
 """
 
@@ -335,7 +336,8 @@ def _sorted(
         if code == b"DataTime":
             event_us = _time(given.strip(), zone, at_us, frame.device)
         elif kind == b"Flag":
-            marks[code] = given.strip().upper()
+            if mark := given.strip():
+                marks[code] = mark.upper()
         elif dash and kind not in _NO_VALUES:
             values.append((code, kind, given.strip()))
     if values and event_us is None:

@@ -189,6 +189,14 @@ class TestMarks:
         assert heard.found == ['LA-Rtd with Flag "X"']
         assert heard.expected == [hj212.MARKS]
 
+    @pytest.mark.parametrize("marks", ["LA-Flag=", "LA-Flag= ", "LA-Flag=,LA-Flag="])
+    def test_an_empty_mark_is_none_like_one_that_is_missing(self, marks: str) -> None:
+        assert read(frame(f"DataTime={AT};LA-Rtd=1,{marks}")).qualities == {f"{MN}/LA-Rtd": Quality.GOOD}
+
+    def test_an_empty_mark_takes_none_back(self) -> None:
+        heard = read(frame(f"DataTime={AT};LA-Rtd=1,LA-Flag=D,LA-Flag="))
+        assert heard.qualities == {f"{MN}/LA-Rtd": Quality.DOUBTFUL}
+
     @pytest.mark.parametrize("text", ["--", "NaN", "1e999", "1_0", "0x10", "1.2.3", "St", "inf", "１"])
     def test_a_value_that_is_no_number_is_refused(self, text: str) -> None:
         heard = read(frame(f"DataTime={AT};LA-Rtd={text},LA-Flag=N"))
