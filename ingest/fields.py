@@ -13,8 +13,8 @@ from ingest.model import Bools, Int32s
 
 _REMEMBERED: Final = 500_000
 _REMEMBERED_LETTERS: Final = 50_000_000
-"""Fields whose answer is kept, and their letters; beyond either the memory starts anew, so that made-up devices cannot
-fill it."""
+"""Fields whose answer is kept, and letters of them and of their devices; beyond either the memory starts anew, so that
+made-up devices cannot fill it."""
 
 UNWANTED: Final = -1
 MISSING: Final = -2
@@ -49,6 +49,7 @@ class _Found:
 
     def __init__(self) -> None:
         self.code: dict[tuple[str, str], int] = {}  # by device and id: two devices may make one id of their fields
+        self.listed: dict[str, bool] = {}  # by device
         self.unit: list[str | None] = []
         self.letters = 0
         self.row = np.zeros(1024, np.int32)  # both longer than what is known
@@ -61,7 +62,7 @@ class _Found:
             self.row = np.concatenate([self.row, np.zeros_like(self.row)])
             self.scale = np.concatenate([self.scale, np.zeros_like(self.scale)])
         self.code[device, field_id] = code
-        self.letters += len(field_id)
+        self.letters += len(device) + len(field_id)
         self.row[code], self.scale[code] = row, scale
         self.unit.append(unit)
         return code
@@ -75,7 +76,6 @@ class FieldTable:
         self._index = city.sensor_index
         self._ids = city.columns.ids
         self._found = _Found()
-        self._listed: dict[str, bool] = {}
 
     def resolve(self, decoded: Decoded) -> Resolved:
         """Take of decoded messages of a device format what the city wants."""
@@ -107,7 +107,7 @@ class FieldTable:
 
     def _codes(self, ids: Sequence[str], devices: Sequence[str]) -> Int32s:
         if len(self._found.code) > _REMEMBERED or self._found.letters > _REMEMBERED_LETTERS:
-            self._found, self._listed = _Found(), {}
+            self._found = _Found()
         known = self._found.code
         codes = [known.get(pair, -1) for pair in zip(devices, ids, strict=True)]
         if -1 in codes:
@@ -139,12 +139,13 @@ class FieldTable:
 
     def is_listed(self, device: str) -> bool:
         """Whether anything of a device is wanted: by the table, or by a sensor whose id begins with its name."""
-        listed = self._listed.get(device)
+        listed = self._found.listed.get(device)
         if listed is None:
             listed = device in self._listing or any(
                 rule.sensor_of(device) in self._index for rule in self._rules.patterns.values()
             )
-            self._listed[device] = listed
+            self._found.listed[device] = listed
+            self._found.letters += len(device)
         return listed
 
     @cached_property

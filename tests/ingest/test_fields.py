@@ -164,6 +164,18 @@ def test_answers_are_remembered_and_the_memory_is_bounded(
     assert len(found._found.code) <= 102
 
 
+def test_the_letters_of_devices_count_too_and_of_those_nobody_lists_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ingest.fields._REMEMBERED_LETTERS", 10_000)
+    found, most = FieldTable(city([sensor(0, "hall/t", "temperature")])), 0
+    for number in range(50):
+        found.resolve(told(f"{number:0500}", {"t": 1, "text": "x"}).columns())
+        kept = found._found
+        pairs, listed = sum(len(device) + len(name) for device, name in kept.code), sum(map(len, kept.listed))
+        assert pairs + listed == kept.letters
+        most = max(most, pairs + listed)
+    assert 8_000 < most <= 10_000 + 2 * 1006 + 500  # and one message more
+
+
 def test_objects_are_flattened_with_dots_and_lists_by_place() -> None:
     assert dict(flat({"a": {"b": 1, "c": [2, {"d": 3}]}, "e.f": 4, "g": {}, "h": []})) == {
         "a.b": 1,
