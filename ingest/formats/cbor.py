@@ -7,7 +7,7 @@ equal ones the last holds.
 """
 
 import struct
-from math import inf, ldexp
+from math import inf
 from typing import Any, Final
 
 DEEPEST: Final = 32
@@ -15,6 +15,9 @@ DEEPEST: Final = 32
 
 LONGEST_NUMBER: Final = 256
 """Bytes of a whole number (tags 2 and 3)."""
+
+_MOST_DIGITS: Final = 1100
+"""Binary digits before the point of no float (1024 is the most), and noughts behind it of none but 0 (1074)."""
 
 _WIDTHS: Final = {24: 1, 25: 2, 26: 4, 27: 8}
 _FLOATS: Final = {25: ">e", 26: ">f", 27: ">d"}
@@ -171,7 +174,20 @@ def _fraction(begin: int, content: Any, *, decimal: bool) -> float:
     if not whole:
         raise CborError(f"byte {begin}: a fraction that is not a list of two whole numbers")
     exponent, mantissa = content
+    if decimal:
+        return float(f"{mantissa}e{exponent}")  # the nearest one, whatever the text
+    return _nearest(mantissa, exponent)
+
+
+def _nearest(mantissa: int, exponent: int) -> float:
+    """The float nearest to mantissa · 2^exponent; infinite only where that is beyond all floats itself."""
+    sign = -1.0 if mantissa < 0 else 1.0
+    digits = mantissa.bit_length() + exponent  # before the point: without this bound a shift could take all memory
+    if mantissa and digits > _MOST_DIGITS:
+        return sign * inf
+    if not mantissa or digits < -_MOST_DIGITS:
+        return sign * 0.0
     try:
-        return float(f"{mantissa}e{exponent}") if decimal else ldexp(mantissa, exponent)
+        return float(mantissa << exponent) if exponent >= 0 else mantissa / (1 << -exponent)  # both are rounded once
     except OverflowError:
-        return inf if mantissa > 0 else -inf
+        return sign * inf

@@ -3,10 +3,11 @@
 import contextlib
 import math
 import struct
+from fractions import Fraction
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from benchmarks.fuzz_seeds import cbor
@@ -125,6 +126,47 @@ def test_a_fraction_without_measure_is_beyond_all_numbers_and_takes_no_time() ->
     assert loads(bytes.fromhex("c5821b7fffffffffffffff01")) == math.inf
     assert loads(bytes.fromhex("c4823b7fffffffffffffff01")) == 0
     assert loads(bytes.fromhex("c482c25820" + "ff" * 32 + "01")) == math.inf
+
+
+def fraction(mantissa: int, exponent: int, *, decimal: bool) -> bytes:
+    def whole(number: int) -> bytes:
+        size = -number - 1 if number < 0 else number
+        return (b"\xc3" if number < 0 else b"\xc2") + cbor(size.to_bytes((size.bit_length() + 7) // 8, "big"))
+
+    return (b"\xc4" if decimal else b"\xc5") + b"\x82" + whole(exponent) + whole(mantissa)
+
+
+def nearest(exact: Fraction) -> float:
+    try:
+        return float(exact)
+    except OverflowError:
+        return math.inf if exact > 0 else -math.inf
+
+
+@given(
+    st.integers(-(2**2040), 2**2040) | st.integers(-(2**64), 2**64),
+    st.integers(-3300, 1200) | st.integers(-20, 20),
+    st.booleans(),
+)
+@example(2**1024, -1024, False)
+@example(-(2**2040), -2040, False)
+@example(2**54 + 1, -1076, False)  # rounded once, not to a float and then to one of the smallest
+@example(10**600, -600, True)
+@example(1, -1075, False)
+@example(3, -1076, False)
+def test_a_fraction_is_the_nearest_float_however_great_its_parts(mantissa: int, exponent: int, decimal: bool) -> None:
+    exact = mantissa * Fraction(10 if decimal else 2) ** exponent
+    assert loads(fraction(mantissa, exponent, decimal=decimal)) == nearest(exact)
+
+
+@pytest.mark.parametrize("decimal", [True, False])
+@pytest.mark.parametrize("mantissa", [0, 1, -1, 2**2040])
+@pytest.mark.parametrize("exponent", [2**2040, -(2**2040), 10**6, -(10**6)])
+def test_an_exponent_without_measure_takes_no_time(decimal: bool, mantissa: int, exponent: int) -> None:
+    beyond = 0.0
+    if mantissa and exponent > 0:
+        beyond = math.inf if mantissa > 0 else -math.inf
+    assert loads(fraction(mantissa, exponent, decimal=decimal)) == beyond
 
 
 VALUES = st.recursive(
