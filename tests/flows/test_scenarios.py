@@ -29,12 +29,12 @@ from tests.support.daemon import flow_settings, settled
 from tests.support.servers import mosquitto
 
 SEED = 3
-SENSORS = {"subsidence": 80, "lone-elder-falls": 100, "air-episode": 160, "calm-day": 160, "typhoon": 260}
-HOURS = {"typhoon": 7.0}
+SENSORS = {"subsidence": 60, "lone-elder-falls": 60, "air-episode": 100, "calm-day": 100, "typhoon": 180}
+HOURS = {"typhoon": 7.0, "subsidence": 14 * 24.0}
 """Small and short enough for some seconds each; any other scenario gets MOST, and lasts as long as it does."""
-MOST = 240
+MOST = 160
 PATIENCE_S = 300.0
-INSTANTS, COARSEST_S = 2_000, 200
+INSTANTS, COARSEST_S = 1_500, 240
 """Every instant costs the daemon a beat of its own; a reading may be five minutes late before it is called so."""
 
 
