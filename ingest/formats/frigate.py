@@ -29,6 +29,10 @@ its way, whose news would come as old news then, and page nobody.
 rest of the topic names, at the time of receipt: Frigate's own counts ``person``, ``person/active`` (of a zone, the
 device is ``{prefix}/{zone}``), ``motion``, ``detect/state``, ``status/detect`` and so on. Everything else (pictures,
 commands, ``available``, ``camera_activity``, other texts) speaks of something else.
+
+A prefix may hold slashes: it is what stands before ``events``, ``reviews``, ``stats`` and ``available``. Of a camera's
+topic it is the longest one heard of in that way; where none was, what ends with the first level ``frigate``, and where
+there is none, the first level.
 """
 
 from collections import OrderedDict
@@ -44,6 +48,9 @@ from ingest.model import Int64s, Quality, RefusalReason
 EXPECTED: Final = 'a Frigate message in JSON like {"type": "new", "before": {...}, "after": {...}}'
 EXPECTED_STATS: Final = 'Frigate stats in JSON like {"cameras": {...}, "service": {"last_updated": 1700000000}}'
 EXPECTED_TIME: Final = "Unix seconds"
+
+USUAL: Final = "frigate"
+"""Frigate's ``topic_prefix`` unless set otherwise."""
 
 VEHICLES: Final = frozenset({"car", "truck", "bus", "motorcycle", "vehicle"})
 """Labels that ``vehicles/count`` adds up: motor vehicles of Frigate's models, and ``vehicle`` where they are merged."""
@@ -151,8 +158,19 @@ class Decoder:
                     _take_stats(gathered, prefix, payload)
                 self._settle(gathered, heard, at_us)
             elif len(payload) <= _LONGEST:
-                _take_state(gathered, topic, payload, at_us)
+                prefix = self._prefix(topic)
+                _take_state(gathered, prefix, topic[len(prefix) + 1 :], payload, at_us)
         return gathered.columns()
+
+    def _prefix(self, topic: str) -> str:
+        """What of a camera's topic is Frigate's ``topic_prefix``: the rule that the module's text gives."""
+        levels = topic.split("/")
+        for count in range(len(levels) - 1, 0, -1):
+            prefix = "/".join(levels[:count])
+            if prefix in self._heard:
+                return prefix
+        own = levels.index(USUAL) if USUAL in levels else 0
+        return "/".join(levels[: own + 1])
 
     def _listen(self, prefix: str, at_us: int) -> _Heard:
         heard = self._heard.setdefault(prefix, _Heard(at_us, at_us))
@@ -380,11 +398,10 @@ def _take_stats(gathered: Gathered, prefix: str, payload: bytes) -> None:
                 gathered.take(device, name, event_us, stats[name])
 
 
-def _take_state(gathered: Gathered, topic: str, payload: bytes, at_us: int) -> None:
-    """Take a camera's topic with a plain number or state."""
-    prefix, _, rest = topic.partition("/")
+def _take_state(gathered: Gathered, prefix: str, rest: str, payload: bytes, at_us: int) -> None:
+    """Take a camera's topic with a plain number or state. rest: what stands behind the prefix."""
     camera, _, field = rest.partition("/")
-    if not field or camera in _GENERAL or field.rpartition("/")[2] in _COMMANDS:
+    if not camera or not field or camera in _GENERAL or field.rpartition("/")[2] in _COMMANDS:
         return
     text = payload.strip()
     value = STATES.get(text)

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -395,6 +396,55 @@ class TestStates:
     ) -> None:
         heard = hear(settled(), (f"{YARD}/{rest}", payload))
         assert heard.readings == [(f"{YARD}/{rest}", NOW_US, value, Quality.GOOD)]
+
+    @pytest.mark.parametrize("kind", ["events", "stats", "available", "reviews"])
+    @pytest.mark.parametrize("prefix", ["north", "city/north", "city/north/frigate-2", "frigate", "a/frigate", "/x"])
+    def test_a_camera_is_one_device_whatever_its_prefix(self, prefix: str, kind: str) -> None:
+        decoder = settled()
+        stats = {"cameras": {"yard": {"camera_fps": 5}}, "service": {"last_updated": NOW_S}}
+        told = {"events": event("new")[1], "stats": json.dumps(stats).encode(), "available": b"online"}
+        told["reviews"] = review("new")[1]
+        hear(decoder, (f"{prefix}/{kind}", told[kind]))
+        decoded = decoder(
+            [b"ON", told["events"]], [f"{prefix}/yard/detect/state", f"{prefix}/events"], np.full(2, NOW_US)
+        )
+        assert {f"{prefix}/yard/person/count", f"{prefix}/yard/detect/state"} <= {*decoded.ids}
+        assert {*(decoded.devices or ())} == {f"{prefix}/yard"}
+
+    @pytest.mark.parametrize(
+        ("topic", "name"),
+        [
+            ("city/frigate/yard/person", "city/frigate/yard/person"),
+            ("a/b/frigate/yard/detect/state", "a/b/frigate/yard/detect/state"),
+            ("frigate/frigate/motion", "frigate/frigate/motion"),
+            ("north/yard/person/active", "north/yard/person/active"),
+        ],
+    )
+    def test_a_prefix_not_heard_of_ends_with_the_level_frigate_else_the_first(self, topic: str, name: str) -> None:
+        decoder = Decoder()
+        decoded = decoder([b"1"], [topic], np.array([NOW_US]))
+        assert list(decoded.ids) == [name]
+        prefix = topic[: topic.index("frigate") + 7] if "frigate" in topic else "north"
+        assert decoded.devices == ["/".join(topic.split("/")[: prefix.count("/") + 2])]
+
+    def test_a_topic_of_a_whole_frigate_with_a_prefix_of_several_levels_is_no_camera(self) -> None:
+        decoder = settled()
+        hear(decoder, ("city/north/available", b"online"))
+        assert hear(decoder, ("city/north/restart", b"1"), ("city/north/notifications/state", b"ON")).others == 2
+
+    def test_of_two_prefixes_that_fit_the_longer_one_is_meant(self) -> None:
+        decoder = settled()
+        told = [(f"{prefix}/available", b"online") for prefix in ("city", "city/frigate/north")]
+        hear(decoder, *told)
+        decoded = decoder([b"1", b"1"], ["city/frigate/north/yard/person", "city/gate/person"], np.full(2, NOW_US))
+        assert decoded.devices == ["city/frigate/north/yard", "city/gate"]
+
+    @pytest.mark.parametrize(
+        "topic",
+        ["site/frigate/notifications/state", "site/frigate/yard", "site/frigate", "site/frigate//x", "a/frigate/yard/"],
+    )
+    def test_behind_a_prefix_with_slashes_too_general_topics_are_no_cameras(self, topic: str) -> None:
+        assert hear(settled(), (topic, b"1")).others == 1
 
     @pytest.mark.parametrize(
         ("topic", "payload"),
