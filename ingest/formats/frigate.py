@@ -78,7 +78,7 @@ MOST_LAG_US: Final = 60_000_000
 MOST_OBJECTS: Final = 100_000
 MOST_REVIEWS: Final = 10_000
 MOST_PREFIXES: Final = 1_000
-"""What is remembered at most; beyond that the oldest are forgotten."""
+"""What is remembered at most; beyond that what was heard of longest ago is forgotten."""
 
 _LONGEST: Final = 40
 """Bytes of the longest payload that may be a plain number or state."""
@@ -174,6 +174,7 @@ class Decoder:
 
     def _listen(self, prefix: str, at_us: int) -> _Heard:
         heard = self._heard.setdefault(prefix, _Heard(at_us, at_us))
+        self._heard.move_to_end(prefix)
         if len(self._heard) > MOST_PREFIXES:
             self._heard.popitem(last=False)
         silent_us, heard.last_us = at_us - heard.last_us, at_us

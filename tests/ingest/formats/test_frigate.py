@@ -230,6 +230,14 @@ class TestObjects:
         after = hear(decoder, event("new", "b", at=NOW_S + 100), at_us=NOW_US + 100_000_000)
         assert after.qualities[f"{YARD}/person/count"] is Quality.DOUBTFUL
 
+    def test_of_too_many_frigates_the_longest_silent_is_forgotten(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(frigate, "MOST_PREFIXES", 3)
+        decoder = settled()
+        for made_up in range(9):
+            hear(decoder, (f"made-up-{made_up}/stats", b"{}"), ("frigate/stats", b"{}"))
+        assert list(decoder._heard) == ["made-up-7", "made-up-8", "frigate"]
+        assert hear(decoder, event("new")).qualities[f"{YARD}/person/count"] is Quality.GOOD
+
     def test_a_frigate_without_objects_may_be_silent_for_hours(self) -> None:
         decoder = settled()
         hear(decoder, event("new", "a"), event("end", "a"))
