@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from config.city import City
-from config.clock import from_datetime, isoformat, to_datetime
+from config.clock import US_PER_SECOND, from_datetime, isoformat, to_datetime
 from config.errors import ConfigurationError
 from config.vocabulary import Category, Role, Severity
 
 VERSION = 2
 """Edition of the file's layout."""
+
+AFTERMATH_US = 15 * 60 * US_PER_SECOND
+"""A case that begins later than this after the end of something has another cause."""
 
 
 class FaultKind(StrEnum):

@@ -28,13 +28,10 @@ from config.vocabulary import Language, LocalText
 from sensors_sim.centre import Account, Centre
 from sensors_sim.fault_names import fault_name
 from sensors_sim.publish import Broker
-from sensors_sim.truth import Episode, Fault, Truth
+from sensors_sim.truth import AFTERMATH_US, Episode, Fault, Truth
 
 OWN_NUMBER = 7_919
 """Keeps our draws apart from those of others with the same seed."""
-
-AFTERMATH_US = 900 * US_PER_SECOND
-"""What is told later than this after its end has another cause."""
 
 SETTLES_S = 300.0
 """A worker who has handled something waits so long for it to stay over before the case is closed."""

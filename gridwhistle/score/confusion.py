@@ -9,8 +9,7 @@ from alerting.reports import Records
 from config.city import City
 from detectors.model import Condition
 from gridwhistle.score.found import Found, Outcome, Score
-from gridwhistle.score.judge import AFTERMATH_US
-from sensors_sim.truth import Episode, Fault, FaultKind, Truth
+from sensors_sim.truth import AFTERMATH_US, Episode, Fault, FaultKind, Truth
 
 
 class Thing(StrEnum):

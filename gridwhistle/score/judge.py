@@ -10,13 +10,10 @@ from config.vocabulary import Role
 from detectors.model import Nature
 from gridwhistle.score.found import Blame, Found, Score, Stilled
 from gridwhistle.score.kinds import SHOWS_AFTER, told_as
-from sensors_sim.truth import EVENT_ROLES, FAULT_ROLES, Episode, Fault, Silence, Truth
+from sensors_sim.truth import AFTERMATH_US, EVENT_ROLES, FAULT_ROLES, Episode, Fault, Silence, Truth
 
 GRACE_US = 30 * US_PER_SECOND
 """On top of two readings of the slowest sensor: how much later than the truth's limit an event may be opened."""
-
-AFTERMATH_US = 15 * 60 * US_PER_SECOND
-"""A case that begins later than this after the end of an episode has another cause."""
 
 SAYS_SOMETHING = (Nature.EVENT, Nature.FAULT)
 

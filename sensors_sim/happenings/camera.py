@@ -13,12 +13,11 @@ import numpy as np
 
 from config.clock import US_PER_SECOND
 from config.vocabulary import Category
-from sensors_sim.happenings.common import knows, option
+from sensors_sim.happenings.common import away_m, knows, option
 from sensors_sim.happenings.places import free_rows, of, same_box
 from sensors_sim.scenario import Wish
 from sensors_sim.staging import CannotError, Stage, Staged, episode
 from sensors_sim.truth import FAULT_ROLES, Fault, FaultKind, on_duty
-from sensors_sim.world import World
 
 PICTURE = ("image_brightness", "image_sharpness", "image_change")
 OF_A_CAMERA = (*PICTURE, "people", "vehicles", "smoke_score", "fire_score", "intrusion_score")
@@ -57,17 +56,13 @@ def _down_the_street(stage: Stage, rows: list[int], count: int) -> list[int]:
     """Cameras in the order of a walk: from one drawn to the next nearest, never far from the first."""
     world = stage.world
     first = stage.pick(rows)
-    near = [row for row in rows if _away_m(world, first, row) <= REACH_M and row != first]
+    near = [row for row in rows if away_m(world, first, row) <= REACH_M and row != first]
     order = [first]
     while near and len(order) < count:
-        nearest = min(near, key=lambda row: _away_m(world, order[-1], row))
+        nearest = min(near, key=lambda row: away_m(world, order[-1], row))
         near.remove(nearest)
         order.append(nearest)
     return order
-
-
-def _away_m(world: World, one: int, other: int) -> float:
-    return float(np.hypot(world.east[one] - world.east[other], world.north[one] - world.north[other]))
 
 
 def camera_vandal(stage: Stage, wish: Wish) -> Staged:
@@ -90,7 +85,7 @@ def camera_vandal(stage: Stage, wish: Wish) -> Staged:
     blinded: list[_Blind] = []
     at_us, before = from_us, order[0]
     for camera in order:
-        at_us += int(_away_m(stage.world, before, camera) / WALKS_M_S) * US_PER_SECOND
+        at_us += int(away_m(stage.world, before, camera) / WALKS_M_S) * US_PER_SECOND
         if at_us >= to_us:
             break
         kind = WAYS[str(asked) if asked is not None else names[int(stage.rng.integers(len(names)))]]

@@ -49,6 +49,11 @@ def below(world: World, code: str) -> Bools:
     return np.array(inside, np.bool_)[grid.code]
 
 
+def away_m(world: World, one: int, other: int) -> float:
+    """How far apart two sensors stand, given by their rows."""
+    return float(np.hypot(world.east[one] - world.east[other], world.north[one] - world.north[other]))
+
+
 def by_quantity(world: World, rows: Integers, values: Mapping[str, float], usual: float = 0.0) -> Floats:
     """One value per row, told by its quantity."""
     quantity = world.city.columns.quantity

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from config.clock import US_PER_SECOND
 from config.vocabulary import Category
 from sensors_sim.changes import Added, Made, Traced
-from sensors_sim.happenings.common import event, knows, option
+from sensors_sim.happenings.common import away_m, event, knows, option
 from sensors_sim.happenings.places import free_rows
 from sensors_sim.physics.water import jet_m3_s, pond_m3, routed, runoff_m3_s, sag_depth_m
 from sensors_sim.scenario import Wish
@@ -120,11 +120,11 @@ def burst_pipe(stage: Stage, wish: Wish) -> Staged:
     course = partial(_burst, lasts_s=lasts_s)
     gain = np.array([flow_m3_s * 3600])
     changes: list[Made] = [Added(np.array([row], np.int64), gain, np.zeros(1), from_us, to_us, course)]
-    low = [near for near in stage.rows("water_level") if _away_m(stage, row, near) <= RUNS_TO_M]
+    low = [near for near in stage.rows("water_level") if away_m(stage.world, row, near) <= RUNS_TO_M]
     if low:
-        lowest = min(low, key=lambda near: _away_m(stage, row, near))
+        lowest = min(low, key=lambda near: away_m(stage.world, row, near))
         times, step_us = _lattice(from_us, stage.end_us)
-        since_s = (times - from_us) / US_PER_SECOND - _away_m(stage, row, lowest)  # water runs at about 1 m/s
+        since_s = (times - from_us) / US_PER_SECOND - away_m(stage.world, row, lowest)  # water runs at about 1 m/s
         inflow = RUNS_SHARE * flow_m3_s * np.where(since_s > 0, course(np.maximum(since_s, 0.0)), 0.0)
         pump = runoff_m3_s(np.array(PUMP_MM_H), catchment_m2=CATCHMENT_M2[0], runs_off=1.0)
         volume = pond_m3(
@@ -138,8 +138,3 @@ def burst_pipe(stage: Stage, wish: Wish) -> Staged:
         changes.append(Traced(np.array([lowest], np.int64), depth[:, None], step_us, from_us, stage.end_us))
     details = {"flow_m3_h": round(flow_m3_s * 3600, 2), "hole_cm2": round(hole_m2 * 1e4, 2)}
     return event(stage, changes, row, kind="burst_pipe", category=Category.WATER_SUPPLY, details=details)
-
-
-def _away_m(stage: Stage, one: int, other: int) -> float:
-    world = stage.world
-    return float(np.hypot(world.east[one] - world.east[other], world.north[one] - world.north[other]))

@@ -18,12 +18,11 @@ from gridwhistle.score import Outcome, keep_score, words
 from gridwhistle.score import load as loads
 from gridwhistle.score.confusion import Thing, confusion
 from gridwhistle.score.found import Blame, Tally
-from gridwhistle.score.judge import AFTERMATH_US
 from gridwhistle.score.load import FLOOD_ALARMS, FLOOD_US, flood, load
 from gridwhistle.score.page import svg, timeline
 from gridwhistle.score.page.svg import Scale, moments, ticks
 from gridwhistle.score.page.timeline import lanes, rate_steps
-from sensors_sim.truth import Fault, FaultKind, Silence, Truth
+from sensors_sim.truth import AFTERMATH_US, Fault, FaultKind, Silence, Truth
 from tests.gridwhistle.test_score import EPISODE, INTERVALS, TRUTH, alarm, event, ticket
 from tests.support.dashboard import START_US, example_city
 

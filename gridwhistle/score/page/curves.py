@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from html import escape
 
 import numpy as np
 
@@ -12,7 +13,6 @@ from config.clock import US_PER_SECOND
 from config.limits import Limit, Side
 from detectors.model import Nature
 from gridwhistle.score.found import Found, Outcome
-from gridwhistle.score.judge import AFTERMATH_US
 from gridwhistle.score.page.readings import Read
 from gridwhistle.score.page.scene import Scene
 from gridwhistle.score.page.svg import (
@@ -35,7 +35,7 @@ from gridwhistle.score.report import Report
 from gridwhistle.score.words import Words
 from ingest.model import Series
 from sensors_sim.fault_names import fault_name
-from sensors_sim.truth import Episode, Fault, FaultKind
+from sensors_sim.truth import AFTERMATH_US, Episode, Fault, FaultKind
 
 WIDTH, HEIGHT = 568.0, 214.0
 LEFT, RIGHT, TOP, BOTTOM = 58.0, 556.0, 14.0, 184.0
@@ -143,15 +143,11 @@ def draw(curve: Curve, scene: Scene, read: Read, alarms: Sequence[Alarm]) -> str
     elif opened:
         told = say.say(f"outcome.{found.outcome}") + ":"
     caption = (
-        tag("span", number + tag("strong", _plain(curve.what)), class_="what")
-        + tag("span", _plain(f"{say.name(f'quantity.{sensor.quantity}')}{unit} · {sensor.id} · {say.of(sensor.place)}"))
-        + tag("span", _plain(f"{told} {opened}"), class_="told" if found.told else "told nobody")
+        tag("span", number + tag("strong", escape(curve.what)), class_="what")
+        + tag("span", escape(f"{say.name(f'quantity.{sensor.quantity}')}{unit} · {sensor.id} · {say.of(sensor.place)}"))
+        + tag("span", escape(f"{told} {opened}"), class_="told" if found.told else "told nobody")
     )
     return tag("figure", tag("figcaption", caption) + drawn, class_="curve")
-
-
-def _plain(content: str) -> str:
-    return content.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _window(curve: Curve, sensor: Sensor, report: Report, alarms: Sequence[Alarm]) -> tuple[int, int]:
