@@ -15,7 +15,7 @@ from gridwhistle.score.kinds import SHOWS_AFTER
 from gridwhistle.score.load import SENSIBLE_EVENTS, TALKERS_SHARE, Flood, Load, Spread
 from gridwhistle.score.report import Report
 from gridwhistle.score.words import percent, rate, span
-from sensors_sim.fault_names import fault_name
+from sensors_sim.fault_names import fault_name, silence_name
 
 MOST_ROWS = 40
 """Rows of one table; what is wrong comes first."""
@@ -50,7 +50,8 @@ def print_score(score: Score, console: Console, language: Language) -> None:
         console.print(say("more_of_all", count=len(rows) - len(shown)))
     for one in score.silences:
         told = say("silence.tickets"), len(one.tickets), say("silence.events"), len(one.events)
-        place = f"{one.silence.kind} {one.silence.grid} ({len(one.silence.sensors)} {say('silence.sensors')})"
+        cause = silence_name(one.silence.kind, language)
+        place = f"{cause} {one.silence.grid} ({len(one.silence.sensors)} {say('silence.sensors')})"
         console.print(f"{escape(place)}: {told[0]} {told[1]}, {told[2]} {told[3]}")
     for key, false in (
         ("false_events", score.false_events),

@@ -2,17 +2,22 @@
 
 import io
 from dataclasses import replace
+from zoneinfo import ZoneInfo
 
 import pytest
 from rich.console import Console
 
 from alerting.model import CENTRE, Alarm, AlarmState, EventState, FaultTicket, GridEvent, Responsible, TicketState
+from alerting.reports import Records
 from config.texts import text
 from config.vocabulary import Category, Language, LocalText, Role, Severity
 from detectors.model import Condition, Nature, Reason
-from gridwhistle.score import keep_score, print_score
+from gridwhistle.score import keep_score, make_report, print_score
 from gridwhistle.score.kinds import ACCEPTED, told_as
-from sensors_sim.truth import Episode, Fault, FaultKind, Truth
+from gridwhistle.score.page.tables import silences_table
+from gridwhistle.score.words import Words
+from sensors_sim.truth import Episode, Fault, FaultKind, Silence, Truth
+from tests.support.dashboard import example_city
 
 TEXT = LocalText("甲", "A")
 
@@ -198,6 +203,30 @@ def test_the_score_is_printed_in_the_words_of_the_language(
     assert [row[:3] for row in rows if row[0].endswith("+1")] == [[*leak, "GW-1"]]
     assert [row[:3] for row in rows if row[0].endswith("env-1")] == [[*fault, "-"]]
     assert text("score.imperfect", language) in page.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("language", "kind", "name"),
+    [
+        (Language.ZH, "power_cut", "停电"),
+        (Language.ZH, "network_split", "断网"),
+        (Language.EN, "power_cut", "power cut"),
+        (Language.EN, "network_split", "no network"),
+        (Language.ZH, "of_another_program", "of_another_program"),
+    ],
+)
+def test_what_stilled_many_sensors_is_named_in_the_words_of_the_language(
+    language: Language, kind: str, name: str
+) -> None:
+    silence = Silence(kind, 0.0, 0.0, "g7", 300, 900, ("a", "b"), keeps=False, responsible=None)
+    truth = replace(TRUTH, silences=(silence,))
+    printed = io.StringIO()
+    print_score(keep_score(truth, [], [], INTERVALS), Console(file=printed, width=160), language)
+    drawn = silences_table(
+        make_report(truth, Records((), (), (), ()), example_city()), Words(language, ZoneInfo("Asia/Shanghai"))
+    )
+    assert f"{name} g7 (2 " in printed.getvalue()
+    assert f"<td>{name} · g7</td>" in drawn
 
 
 def test_every_kind_of_fault_may_be_told_as_something() -> None:

@@ -12,7 +12,7 @@ from gridwhistle.score.page.svg import INK, SOFT, Scale, picture, tag, title, wo
 from gridwhistle.score.page.timeline import clipped, place_of
 from gridwhistle.score.report import Report
 from gridwhistle.score.words import DASH, Words, percent, rate
-from sensors_sim.fault_names import fault_name
+from sensors_sim.fault_names import fault_name, silence_name
 
 MOST_ROWS = 300
 MOST_BARS = 30
@@ -236,7 +236,7 @@ def silences_table(report: Report, say: Words) -> str:
     """What each common cause that stilled many sensors made."""
     rows = [
         [
-            escape(f"{one.silence.kind} · {one.silence.grid}"),
+            escape(f"{silence_name(one.silence.kind, say.language)} · {one.silence.grid}"),
             say.time(one.silence.from_us)[5:],
             say.time(one.silence.to_us)[5:],
             f"{len(one.silence.sensors):,}",
