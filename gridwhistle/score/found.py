@@ -122,8 +122,8 @@ class Score:
 
     episodes: tuple[Found, ...]
     faults: tuple[Found, ...]
-    false_events: tuple[tuple[str, str], ...]
-    false_tickets: tuple[tuple[str, str], ...]
+    false_events: tuple[tuple[str, tuple[str, ...]], ...]
+    false_tickets: tuple[tuple[str, tuple[str, ...]], ...]
     false_alarms: tuple[tuple[str, str], ...] = ()
     silences: tuple[Stilled, ...] = ()
     blame: Mapping[str, Blame] = field(default_factory=dict)

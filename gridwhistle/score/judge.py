@@ -57,7 +57,7 @@ def keep_score(
         tuple(_episode_found(number, matched, bench) for number in range(len(truth.episodes))),
         tuple(_fault_found(number, broken[number], bench) for number in range(len(truth.faults))),
         tuple((event.code, _sensors(event)) for event in lone_events),
-        tuple((ticket.code, ticket.sensor_id) for ticket in lone_tickets),
+        tuple((ticket.code, (ticket.sensor_id,)) for ticket in lone_tickets),
         tuple(
             (event.code, sensor)
             for event in events
@@ -240,8 +240,8 @@ def _in_time(event: GridEvent, episode: Episode, intervals: Mapping[str, float])
     return event.opened_us <= episode.limit_us + int(2 * slowest_s * US_PER_SECOND) + GRACE_US
 
 
-def _sensors(case: GridEvent) -> str:
-    return ", ".join(dict.fromkeys(alarm.sensor_id for alarm in case.alarms))
+def _sensors(case: GridEvent) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(alarm.sensor_id for alarm in case.alarms))
 
 
 def _episode_found(number: int, matched: _Matched, bench: _Bench) -> Found:

@@ -141,10 +141,10 @@ def load(truth: Truth, records: Records, city: City) -> Load:
     opened = [event.opened_us for event in records.events] + [ticket.opened_us for ticket in records.tickets]
     return Load(
         days=(truth.end_us - truth.start_us) / US_PER_SECOND / 86_400,
-        pushes=_spread(by_worker),
+        pushes=_spread(list(by_worker.items())),
         by_worker=dict(sorted(by_worker.items(), key=lambda one: (-one[1], one[0]))),
         centre_pushes=len(centre),
-        events=_spread({f"{worker} {day}": count for (worker, day), count in per_day.items()}),
+        events=_spread([(worker, count) for (worker, _), count in per_day.items()]),
         over_sensible=sum(count > SENSIBLE_EVENTS for count in per_day.values()),
         alarms=flood((alarm.raised_us for alarm in records.alarms), *span),
         cases=flood(opened, *span),
@@ -155,16 +155,17 @@ def load(truth: Truth, records: Records, city: City) -> Load:
     )
 
 
-def _spread(counts: Mapping[str, int]) -> Spread:
+def _spread(counts: Sequence[tuple[str, int]]) -> Spread:
+    """Of who got how many; somebody may stand there for several days."""
     if not counts:
         return Spread(0, 0, 0.0, 0.0, 0, "")
-    values = list(counts.values())
-    busiest = max(counts, key=lambda one: (counts[one], one))
+    values = [count for _, count in counts]
+    most, busiest = max((count, worker) for worker, count in counts)
     return Spread(
         len(values),
         sum(values),
         float(np.median(values)),
         float(np.percentile(values, 95)),
-        max(values),
-        busiest.partition(" ")[0],
+        most,
+        busiest,
     )

@@ -131,7 +131,7 @@ def _tally(tally: Tally) -> dict[str, Any]:
     }
 
 
-def _false(score: Score, cases: Sequence[tuple[str, str]]) -> dict[str, Any]:
+def _false(score: Score, cases: Sequence[object]) -> dict[str, Any]:
     return {
         "count": len(cases),
         "per_day": score.per_day(len(cases)),
@@ -143,8 +143,8 @@ def _found(found: Found) -> dict[str, Any]:
     return {**asdict(found), "outcome": found.outcome}
 
 
-def _cases(score: Score, cases: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
-    return [{"code": code, "sensors": sensors.split(", "), "because": score.blame[code]} for code, sensors in cases]
+def _cases(score: Score, cases: Sequence[tuple[str, Sequence[str]]]) -> list[dict[str, Any]]:
+    return [{"code": code, "sensors": sensors, "because": score.blame[code]} for code, sensors in cases]
 
 
 def _stilled(one: Stilled) -> dict[str, Any]:

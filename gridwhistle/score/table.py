@@ -56,7 +56,7 @@ def print_score(score: Score, console: Console, language: Language) -> None:
     for key, false in (
         ("false_events", score.false_events),
         ("false_tickets", score.false_tickets),
-        ("false_alarms", score.false_alarms),
+        ("false_alarms", [(code, (sensor,)) for code, sensor in score.false_alarms]),
     ):
         console.print(f"{say(key)}: {len(false)}")
         for code, sensors in false[:MOST_FALSE]:
@@ -86,9 +86,8 @@ def named(sensors: Sequence[str]) -> str:
     return ", ".join(sensors[:1]) + (f" +{len(sensors) - 1}" if len(sensors) > 1 else "")
 
 
-def _short(sensors: str) -> str:
-    some = sensors.split(", ")
-    return ", ".join(some[:3]) + (f" +{len(some) - 3}" if len(some) > 3 else "")
+def _short(sensors: Sequence[str]) -> str:
+    return ", ".join(sensors[:3]) + (f" +{len(sensors) - 3}" if len(sensors) > 3 else "")
 
 
 def _print_summary(report: Report, console: Console, language: Language) -> None:

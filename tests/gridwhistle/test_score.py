@@ -12,9 +12,9 @@ from alerting.reports import Records
 from config.texts import text
 from config.vocabulary import Category, Language, LocalText, Role, Severity
 from detectors.model import Condition, Nature, Reason
-from gridwhistle.score import keep_score, make_report, print_score
+from gridwhistle.score import as_json, keep_score, make_report, print_score
 from gridwhistle.score.kinds import ACCEPTED, told_as
-from gridwhistle.score.page.tables import silences_table
+from gridwhistle.score.page.tables import false_table, silences_table
 from gridwhistle.score.words import Words
 from sensors_sim.truth import Episode, Fault, FaultKind, Silence, Truth
 from tests.support.dashboard import example_city
@@ -138,7 +138,7 @@ def test_an_event_before_its_cause_or_on_another_sensor_is_false() -> None:
 def test_a_grid_event_for_a_broken_sensor_and_a_ticket_for_a_good_one_are_false() -> None:
     score = keep_score(TRUTH, [event(1, "gas-1", 250), event(2, "env-1", 400)], [ticket("gas-1", 250)], INTERVALS)
     assert [code for code, _ in score.false_events] == ["GW-2"]
-    assert [sensor for _, sensor in score.false_tickets] == ["gas-1"]
+    assert [sensors for _, sensors in score.false_tickets] == [("gas-1",)]
 
 
 def test_a_ticket_under_the_wrong_name_is_not_right() -> None:
@@ -203,6 +203,23 @@ def test_the_score_is_printed_in_the_words_of_the_language(
     assert [row[:3] for row in rows if row[0].endswith("+1")] == [[*leak, "GW-1"]]
     assert [row[:3] for row in rows if row[0].endswith("env-1")] == [[*fault, "-"]]
     assert text("score.imperfect", language) in page.getvalue()
+
+
+def test_ids_with_commas_and_spaces_stay_whole() -> None:
+    odd = ["gas 1, kitchen", "gas 2, hall", "gas 3", "gas 4"]
+    false = event(1, odd[0], 250, worker="w 01")
+    joint = replace(false, alarms=tuple(alarm(sensor, Condition.HIGH, 250) for sensor in odd))
+    found = Records((joint,), (replace(ticket(odd[0], 250), id=2),), (), ())
+    report = make_report(replace(TRUTH, episodes=()), found, example_city())
+    told = as_json(report)
+    assert told["false_events"][0]["sensors"] == odd
+    assert told["false_tickets"][0]["sensors"] == odd[:1]
+    assert report.load.events.busiest == "w 01"
+    printed = io.StringIO()
+    print_score(report.score, Console(file=printed, width=160), Language.EN)
+    assert "GW-1: gas 1, kitchen, gas 2, hall, gas 3 +1" in printed.getvalue()
+    drawn = false_table(report, Words(Language.EN, ZoneInfo("Asia/Shanghai")))
+    assert "gas 1, kitchen, gas 2, hall +2" in drawn
 
 
 @pytest.mark.parametrize(

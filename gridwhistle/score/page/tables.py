@@ -205,8 +205,7 @@ def false_table(report: Report, say: Words) -> str:
         kind = say.name("nature.fault" if event is None else f"category.{event.category}")
         said = dict.fromkeys(alarm.condition for case in (event, ticket) if case is not None for alarm in case.alarms)
         told = ", ".join(say.name(f"condition.{condition}") for condition in said)
-        some = sensors.split(", ")
-        named = ", ".join(some[:2]) + (f" +{len(some) - 2}" if len(some) > 2 else "")
+        named = ", ".join(sensors[:2]) + (f" +{len(sensors) - 2}" if len(sensors) > 2 else "")
         why = say.say(f"blame.for_{report.score.blame[code]}")
         rows.append(
             [
