@@ -26,9 +26,9 @@ from config.errors import RetryableError
 from config.texts import text
 from config.vocabulary import Language, LocalText
 from sensors_sim.centre import Account, Centre
-from sensors_sim.fault_names import fault_name
+from sensors_sim.fault_names import fault_name, silence_name
 from sensors_sim.publish import Broker
-from sensors_sim.truth import AFTERMATH_US, Episode, Fault, Truth
+from sensors_sim.truth import AFTERMATH_US, Episode, Fault, Silence, Truth
 
 OWN_NUMBER = 7_919
 """Keeps our draws apart from those of others with the same seed."""
@@ -188,20 +188,34 @@ def temper_of(worker: str, wish: WorkersWish) -> Temper:
     return list(Temper)[int(draws(wish.seed, worker).choice(len(shares), p=shares / shares.sum()))]
 
 
-def cause_of(call: Call, truth: Truth) -> Episode | Fault | None:
-    """What really is behind a call: something in the world before a fault of the sensor, None for nothing at all."""
+def cause_of(call: Call, truth: Truth) -> Episode | Fault | Silence | None:
+    """What really is behind a call: something in the world before the device, None for nothing at all.
 
-    def lasts(one: Episode | Fault) -> bool:
+    Of a device that is broken and cut off as well it is what still goes on, and of that what began last.
+    """
+
+    def lasts(one: Episode | Fault | Silence) -> bool:
         return one.from_us <= call.at_us <= one.to_us + AFTERMATH_US
 
     episodes = [one for one in truth.episodes if lasts(one) and (call.sensor is None or call.sensor in one.sensors)]
     if call.sensor is None:
         episodes = [one for one in episodes if one.category == call.category]
-    faults = [one for one in truth.faults if lasts(one) and one.sensor == call.sensor]
+    of_device: list[Fault | Silence] = [one for one in truth.faults if lasts(one) and one.sensor == call.sensor]
+    of_device += [one for one in truth.silences if lasts(one) and call.sensor in one.sensors]
+    device = max(of_device, key=lambda one: (one.to_us >= call.at_us, one.from_us), default=None)
     if call.ticket_id is not None:
-        return faults[-1] if faults else None
+        return device
     fitting = [one for one in episodes if one.category == call.category] or episodes
-    return fitting[0] if fitting else faults[-1] if faults else None
+    return fitting[0] if fitting else device
+
+
+def named(cause: Episode | Fault | Silence | None, language: Language) -> str:
+    """What people call what is behind a call, nothing where nothing is."""
+    if isinstance(cause, Episode):
+        return text(f"category.{cause.category}", language)
+    if isinstance(cause, Silence):
+        return silence_name(cause.kind, language)
+    return "" if cause is None else fault_name(cause.kind, language)
 
 
 def plan(call: Call, temper: Temper, truth: Truth, zone: ZoneInfo, seed: int) -> tuple[Step, ...]:
@@ -224,11 +238,14 @@ def plan(call: Call, temper: Temper, truth: Truth, zone: ZoneInfo, seed: int) ->
     cause = cause_of(call, truth)
     settled = 0 if cause is None else max(looked, cause.to_us) + int(SETTLES_S * US_PER_SECOND)
     if call.ticket_id is not None:  # there is no note on a ticket but the one it is closed with
-        return taken, Step(looked, Deed.CLOSE, "no_fault") if cause is None else Step(settled, Deed.CLOSE, "repaired")
+        if cause is None:
+            return taken, Step(looked, Deed.CLOSE, "no_fault")
+        return taken, Step(settled, Deed.CLOSE, "restored" if isinstance(cause, Silence) else "repaired")
     there = Step(arrived, Deed.NOTE, "on_scene")
     if isinstance(cause, Episode):
         return taken, there, Step(looked, Deed.NOTE, "found"), Step(settled, Deed.CLOSE, "handled")
-    return taken, there, Step(looked, Deed.CLOSE, "false_alarm" if cause is None else "device_wrong")
+    nothing_here = "false_alarm" if cause is None else "cut_off" if isinstance(cause, Silence) else "device_wrong"
+    return taken, there, Step(looked, Deed.CLOSE, nothing_here)
 
 
 @dataclass(order=True, slots=True)
@@ -344,7 +361,11 @@ class Workers:
             return {"worker": step.to}
         if step.deed is Deed.ACKNOWLEDGE:
             return {}
-        params = {"who": self._name(call.worker), "what": self._what(call), "next": self._name(step.to)}
+        params = {
+            "who": self._name(call.worker),
+            "what": named(cause_of(call, self._truth), self._wish.language),
+            "next": self._name(step.to),
+        }
         written = text(f"workers.{step.key}", self._wish.language, params)
         return {"text": written} if step.deed is Deed.NOTE else {"note": written}
 
@@ -354,12 +375,6 @@ class Workers:
 
     def _of(self, local: LocalText) -> str:
         return local.zh if self._wish.language is Language.ZH else local.en
-
-    def _what(self, call: Call) -> str:
-        cause = cause_of(call, self._truth)
-        if isinstance(cause, Episode):
-            return text(f"category.{cause.category}", self._wish.language)
-        return "" if cause is None else fault_name(cause.kind, self._wish.language)
 
 
 def _time_of(payload: bytes) -> int:

@@ -24,7 +24,7 @@ from config.vocabulary import Category, Language
 from gridwhistle.daemon import Running, daemon
 from sensors_sim.centre import Account, Centre
 from sensors_sim.publish import Broker
-from sensors_sim.truth import Episode, Fault, FaultKind, Truth
+from sensors_sim.truth import Episode, Fault, FaultKind, Silence, Truth
 from sensors_sim.workers import (
     CENTRE,
     Call,
@@ -34,6 +34,7 @@ from sensors_sim.workers import (
     WorkersWish,
     cause_of,
     draws,
+    named,
     plan,
     temper_of,
 )
@@ -146,6 +147,32 @@ def test_what_is_behind_a_call_is_the_world_before_the_sensor_and_only_in_its_ti
     assert cause_of(replace(CALL, at_us=EPISODE.to_us + HOUR_US), TRUTH) is None
     assert cause_of(replace(CALL, sensor=None), TRUTH) is EPISODE
     assert cause_of(replace(CALL, sensor=None, category="noise"), TRUTH) is None
+
+
+def test_a_device_without_power_or_network_is_not_called_sound_before_it_sends_again() -> None:
+    cut = Silence(
+        "power_cut", 0.0, 0.0, "g", MORNING_US - 60, MORNING_US + 3 * HOUR_US, ("gas-4", "gas-2"), False, None
+    )
+    dark = replace(TRUTH, silences=(cut,))
+    ticket = replace(TICKET, sensor="gas-4")
+    steps = plan(ticket, Temper.PROMPT, dark, ZONE, 7)
+    assert [step.key for step in steps] == ["", "restored"]
+    assert steps[1].at_us == cut.to_us + 300 * US_PER_SECOND
+    event = plan(replace(CALL, sensor="gas-4"), Temper.PROMPT, dark, ZONE, 7)
+    assert [step.key for step in event] == ["", "on_scene", "cut_off"]
+    assert cause_of(replace(ticket, sensor="gas-1"), dark) is None
+    assert cause_of(replace(ticket, at_us=cut.from_us - 1), dark) is None
+    assert cause_of(TICKET, dark) is cut, "what began last of what goes on"
+    assert cause_of(TICKET, replace(dark, silences=(replace(cut, to_us=MORNING_US - 30),))) is FAULT
+
+
+@pytest.mark.parametrize(("language", "name"), [(Language.ZH, "断网"), (Language.EN, "no network")])
+def test_what_cut_a_device_off_is_written_down(language: Language, name: str) -> None:
+    cut = Silence("network_split", 0.0, 0.0, "g", MORNING_US - 60, MORNING_US + HOUR_US, ("gas-4",), True, None)
+    cause = cause_of(replace(TICKET, sensor="gas-4"), replace(TRUTH, silences=(cut,)))
+    assert named(cause, language) == name
+    for key in ("restored", "cut_off"):
+        assert name in text(f"workers.{key}", language, {"who": "w1", "what": named(cause, language), "next": ""})
 
 
 @given(some.binary(max_size=60))
