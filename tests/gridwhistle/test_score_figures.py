@@ -2,8 +2,10 @@
 
 import doctest
 from dataclasses import replace
+from datetime import datetime
 from itertools import pairwise
 from types import ModuleType
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -12,6 +14,7 @@ from hypothesis import strategies as some
 from alerting.model import CENTRE, GridEvent
 from alerting.reports import Push, Records
 from config.city import City
+from config.clock import from_datetime, to_datetime
 from config.vocabulary import Category
 from detectors.model import Condition, Nature
 from gridwhistle.score import Outcome, keep_score, words
@@ -245,6 +248,31 @@ class TestDrawing:
         found = moments(begin, end, example_city().timezone, 8)
         assert len(found) <= 9
         assert all(begin <= at <= end for at, _ in found)
+
+    @pytest.mark.parametrize("day", ["2026-03-29", "2026-10-25"])
+    @pytest.mark.parametrize("most", [1, 2, 3, 4, 5, 8, 12, 24, 30, 60])
+    @pytest.mark.parametrize("hours", [1, 2, 3, 6, 12, 24, 25, 48, 200])
+    def test_where_clocks_change_no_moment_and_no_label_comes_twice(self, day: str, most: int, hours: int) -> None:
+        zone = ZoneInfo("Europe/Berlin")
+        midnight = from_datetime(datetime.fromisoformat(day).replace(tzinfo=zone))
+        for begin in (midnight, midnight + 60 * MINUTE_US, midnight - 8 * 60 * MINUTE_US):
+            found = moments(begin, begin + hours * 60 * MINUTE_US, zone, most)
+            assert [at for at, _ in found] == sorted({at for at, _ in found})
+            clocks = [(to_datetime(at).astimezone(zone).date(), label) for at, label in found]
+            assert len(clocks) == len(set(clocks))
+            assert len(found) <= most + 1
+
+    def test_ticks_of_days_on_which_clocks_change_are_evenly_spaced_from_midnight(self) -> None:
+        zone = ZoneInfo("Europe/Berlin")
+
+        def labels(day: str) -> list[str]:
+            begin = from_datetime(datetime.fromisoformat(day).replace(tzinfo=zone))
+            return [label for _, label in moments(begin, begin + 26 * 60 * MINUTE_US, zone, 9)]
+
+        assert labels("2026-03-29") == ["03-29", "04:00", "07:00", "10:00", "13:00", "16:00", "19:00", "03-30", "03:00"]
+        assert labels("2026-10-25") == [
+            "10-25", "02:00", "05:00", "08:00", "11:00", "14:00", "17:00", "20:00", "10-26",
+        ]  # fmt: skip
 
     def test_a_scale_goes_either_way(self) -> None:
         assert Scale(0, 10, 100, 0)(2.5) == 75

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from html import escape
 from math import floor, log10
 from zoneinfo import ZoneInfo
@@ -183,21 +183,30 @@ _STEPS_S = (60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86
 def moments(from_us: int, to_us: int, zone: ZoneInfo, most: int) -> list[tuple[int, str]]:
     """Round local times between two, with how they are written; a new day is written as its date.
 
+    Evenly spaced from each local midnight: where clocks change, later ones of that day are off by the change. No two
+    are closer than a step, and of an hour that comes twice only the first is written.
+
     >>> moments(0, 3_600_000_000, ZoneInfo("UTC"), 4)
     [(0, '01-01'), (900000000, '00:15'), (1800000000, '00:30'), (2700000000, '00:45'), (3600000000, '01:00')]
     """
     length_s = (to_us - from_us) / US_PER_SECOND
     step_s = next((step for step in _STEPS_S if length_s / step <= most), _STEPS_S[-1])
-    local = to_datetime(from_us).astimezone(zone)
-    midnight = datetime(local.year, local.month, local.day, tzinfo=zone)
-    found = []
-    at_s = 0
-    while (moment := from_datetime(midnight + timedelta(seconds=at_s))) <= to_us:
-        if moment >= from_us:
-            at = to_datetime(moment).astimezone(zone)
-            found.append((moment, at.strftime("%m-%d" if (at.hour, at.minute) == (0, 0) else "%H:%M")))
-        at_s += step_s
-    return found
+    step_us, days = step_s * US_PER_SECOND, max(1, step_s // 86_400)
+    day = to_datetime(from_us).astimezone(zone).date()
+    found: dict[datetime, tuple[int, str]] = {}  # by what a clock on the wall shows
+    while (begin := _midnight_us(day, zone)) <= to_us:
+        following = _midnight_us(day + timedelta(days=days), zone)
+        for moment in (begin, *range(begin + step_us, following - step_us + 1, step_us)):
+            if from_us <= moment <= to_us:
+                at = to_datetime(moment).astimezone(zone).replace(tzinfo=None)
+                midnight = (at.hour, at.minute) == (0, 0)
+                found.setdefault(at, (moment, at.strftime("%m-%d" if midnight else "%H:%M")))
+        day += timedelta(days=days)
+    return list(found.values())
+
+
+def _midnight_us(day: date, zone: ZoneInfo) -> int:
+    return from_datetime(datetime(day.year, day.month, day.day, tzinfo=zone))
 
 
 def time_axis(scale: Scale, top: float, bottom: float, zone: ZoneInfo, most: int) -> str:
