@@ -24,6 +24,18 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     assert read_truth(tmp_path / "truth.json") == TRUTH
 
 
+def test_the_sample_in_the_manual_is_read_and_shows_every_field(tmp_path: Path) -> None:
+    manual = (Path(__file__).parents[2] / "docs" / "simulator.md").read_text(encoding="utf-8")
+    sample = manual.partition("### The truth\n")[2].partition("```json\n")[2].partition("```")[0]
+    shown, again = tmp_path / "shown.json", tmp_path / "again.json"
+    shown.write_text(sample, encoding="utf-8")
+    truth = read_truth(shown)
+    assert truth.scenario
+    assert all((truth.episodes, truth.faults, truth.silences, truth.not_staged, truth.episodes[0].details))
+    write_truth(truth, again)
+    assert json.loads(again.read_text(encoding="utf-8")) == json.loads(sample)
+
+
 def test_times_stand_in_the_file_as_rfc_3339(tmp_path: Path) -> None:
     write_truth(TRUTH, tmp_path / "truth.json")
     content = json.loads((tmp_path / "truth.json").read_text())
