@@ -9,18 +9,18 @@ event (of an end: ``end_time``): ``{label}/count`` tracked now, ``{label}/active
 ``{zone}/{label}/…``; and ``vehicles/count`` over the labels of VEHICLES. False positives do not count. Of a stationary
 object that is told of again (each minute) counts are not news, but its score is where it changed, and always where it
 may be a danger: fire and smoke stand still by nature and grow, and a limit that must hold for some time needs a second
-reading (DANGERS, and INTRUDERS in a zone). An object ends when Frigate says so, or when nothing was heard
-of it for FORGOTTEN_US, which only a lost message can cause. Frigate tells of every object at least once a minute: what
-is said of all of them is DOUBTFUL in the first SETTLING_US after we began to listen, when objects may be there that we
-do not know, and said again with the first message after that. Listening begins anew where ``{prefix}/available`` says
-that Frigate went or came (its objects are then others), or where it told of no object for so long though there were.
+reading (DANGERS, and INTRUDERS in a zone). An object ends when Frigate says so, or when nothing was heard of it for
+FORGOTTEN_US, which only a lost message can cause. Frigate tells of every object at least once a minute: what is said of
+all of them is DOUBTFUL in the first SETTLING_US after we began to listen, when objects may be there that we do not
+know, and said again with the first message after that. Listening begins anew where ``{prefix}/available`` says that
+Frigate went or came (its objects are then others), or where it told of no object for so long though there were.
 
 ``{prefix}/reviews``: ``review/alert`` and ``review/detection``, 1 while an item of that severity is going on, else 0;
 at its ``start_time`` and ``end_time``.
 
-What a message does not give the time of (an item that grows into an alert, counts said again, an object forgotten) is
-true as of receipt, less the lag of the last event and BEHIND_US: not so late as to overtake a picture that is still on
-its way, whose news would come as old news then, and page nobody.
+What a message does not give the time of (an item that grows into an alert, counts said again, an object forgotten, an
+end without one) is true as of receipt, less the lag of the last event and BEHIND_US: not so late as to overtake a
+picture that is still on its way, whose news would come as old news then, and page nobody.
 
 ``{prefix}/stats``: ``camera_fps``, ``process_fps``, ``skipped_fps``, ``detection_fps``, ``detection_enabled``,
 ``audio_dBFS`` and ``audio_rms`` of every camera, at ``service.last_updated``.
@@ -86,7 +86,7 @@ _LONGEST: Final = 40
 
 @dataclass(frozen=True, slots=True)
 class Tracked:
-    """One object as Frigate last told of it. told: whether we told of it since (its time could be read)."""
+    """One object as it was last told of. heard_us: when we last heard of it."""
 
     prefix: str
     device: str
@@ -95,7 +95,6 @@ class Tracked:
     score: float
     stationary: bool
     heard_us: int
-    told: bool = True
 
 
 Count = tuple[str, str, str]
@@ -240,8 +239,7 @@ class Decoder:
             return
         event_us = _time(gathered, device, label, after.get("end_time" if kind == "end" else "frame_time"))
         if event_us is None:
-            if now is not None:
-                self._keep(key, replace(now, told=False))
+            self._take_back(heard, key, before, now)
         else:
             heard.lag_us = at_us - event_us
             heard.told(device, event_us)
@@ -254,6 +252,15 @@ class Decoder:
     def _keep(self, key: str, tracked: Tracked) -> None:
         self._objects[key] = tracked
         self._of.setdefault(tracked.device, {})[key] = tracked
+
+    def _take_back(self, heard: _Heard, key: str, before: Tracked | None, now: Tracked | None) -> None:
+        """Know what was told before a message without a time. An end is one: it is told of as of receipt."""
+        if now is None:
+            heard.unsure.update(_counts(before))
+            return
+        self._drop(key)
+        if before is not None:
+            self._keep(key, replace(before, heard_us=now.heard_us))
 
     def _drop(self, key: str) -> Tracked | None:
         tracked = self._objects.pop(key, None)
@@ -359,8 +366,7 @@ def _is_stationary(after: Mapping[str, Any]) -> bool:
 
 def _same(before: Tracked, now: Tracked) -> bool:
     """Whether a stationary object is only told of again: it counts as before, whatever its score."""
-    still = before.told and before.stationary and now.stationary
-    return still and (before.zones, before.label) == (now.zones, now.label)
+    return before.stationary and now.stationary and (before.zones, before.label) == (now.zones, now.label)
 
 
 def _scored(before: Tracked, now: Tracked) -> bool:

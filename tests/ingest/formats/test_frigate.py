@@ -161,6 +161,12 @@ class TestObjects:
         assert hear(decoder, event("update", at="now", score=0.9, **still)).reasons == [RefusalReason.BAD_TIME]
         assert hear(decoder, event("update", score=0.9, **still)).values[f"{YARD}/car/score"] == 0.9
 
+    def test_a_zone_left_in_a_message_that_was_refused_for_its_time_is_left_with_the_next(self) -> None:
+        decoder = settled()
+        hear(decoder, event("new", current_zones=["roof"]))
+        assert hear(decoder, event("update", at=None)).reasons == [RefusalReason.MISSING_FIELD]
+        assert hear(decoder, event("update")).values[f"{YARD}/roof/person/count"] == 0
+
     def test_false_positives_do_not_count(self) -> None:
         decoder = settled()
         assert hear(decoder, event("new", false_positive=True)).others == 1
@@ -273,7 +279,10 @@ class TestObjects:
     def test_an_end_without_a_time_still_ends(self) -> None:
         decoder = settled()
         hear(decoder, event("new"))
-        assert hear(decoder, event("end", end_time=None)).reasons == [RefusalReason.MISSING_FIELD]
+        end = hear(decoder, event("end", end_time=None), at_us=NOW_US + 20_000_000)
+        assert end.reasons == [RefusalReason.MISSING_FIELD]
+        assert end.values == {f"{YARD}/person/count": 0, f"{YARD}/person/active": 0, f"{YARD}/person/score": 0}
+        assert set(end.times.values()) == {NOW_US + 20_000_000 - BEHIND_US}
         assert not decoder._objects
 
     @pytest.mark.parametrize(
