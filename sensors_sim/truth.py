@@ -20,6 +20,11 @@ AFTERMATH_US = 15 * 60 * US_PER_SECOND
 """A case that begins later than this after the end of something has another cause."""
 
 
+SHOWN_READINGS = 2
+"""An event shows once a sensor that could see it was due to send so many readings of it, and nothing kept it from
+sending them."""
+
+
 class FaultKind(StrEnum):
     """How a sensor was broken."""
 

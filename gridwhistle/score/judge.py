@@ -10,7 +10,17 @@ from config.vocabulary import Role
 from detectors.model import Nature
 from gridwhistle.score.found import Blame, Found, Score, Stilled
 from gridwhistle.score.kinds import SHOWS_AFTER, told_as
-from sensors_sim.truth import AFTERMATH_US, EVENT_ROLES, FAULT_ROLES, Episode, Fault, Silence, Truth
+from sensors_sim.truth import (
+    AFTERMATH_US,
+    EVENT_ROLES,
+    FAULT_ROLES,
+    SHOWN_READINGS,
+    Episode,
+    Fault,
+    FaultKind,
+    Silence,
+    Truth,
+)
 
 GRACE_US = 30 * US_PER_SECOND
 """On top of two readings of the slowest sensor: how much later than the truth's limit an event may be opened."""
@@ -34,7 +44,8 @@ def keep_score(
     for a broken sensor, or a ticket for a sensor that saw a real event, is false; so is the alarm of a sensor that the
     truth does not name, inside an event that is right. What one silence of many sensors made is not false, but counted
     as its own. A fault shows once its sensor was due to send SHOWS_AFTER readings with it in the run, an episode once a
-    sensor could see it; what does not show and is not told counts neither way.
+    sensor that could see it was due to send SHOWN_READINGS of it and was not kept from it; what does not show and is
+    not told counts neither way.
 
     intervals: seconds between two readings of a sensor, by its id (see ``intervals_of``). city: whose roster tells who
     was on duty when a case was opened; without it, it is whoever the truth names.
@@ -52,7 +63,7 @@ def keep_score(
     lone_events = [one for one in lone_events if one.code not in explained]
     lone_tickets = [one for one in lone_tickets if one.code not in explained]
     touched = truth.touched()
-    bench = _Bench(truth, intervals, city, _shifts(city), _mistaken(truth, lone_events, lone_tickets))
+    bench = _Bench(truth, intervals, city, _shifts(city), _mistaken(truth, lone_events, lone_tickets), _away(truth))
     return Score(
         tuple(_episode_found(number, matched, bench) for number in range(len(truth.episodes))),
         tuple(_fault_found(number, broken[number], bench) for number in range(len(truth.faults))),
@@ -155,7 +166,8 @@ def _stilled(silence: Silence, events: Iterable[GridEvent], tickets: Iterable[Fa
 class _Bench:
     """What every judgement needs.
 
-    shifts: the city's roster by grid. mistaken: codes of the cases of the other sort, by episode and by fault.
+    shifts: the city's roster by grid. mistaken: codes of the cases of the other sort, by episode and by fault. away: of
+    each sensor that ever was, from when to when nothing of what it measured was delivered.
     """
 
     truth: Truth
@@ -163,6 +175,16 @@ class _Bench:
     city: City | None
     shifts: Mapping[str, Sequence[Shift]]
     mistaken: tuple[list[tuple[str, ...]], list[tuple[str, ...]]]
+    away: Mapping[str, Sequence[tuple[int, int]]]
+
+    def shows(self, episode: Episode) -> bool:
+        """Whether a sensor that could see it had the time for SHOWN_READINGS of it, in the run and not away."""
+        from_us, to_us = max(episode.from_us, self.truth.start_us), min(episode.to_us, self.truth.end_us)
+        for sensor in episode.sensors:
+            sent_us = _left_us(self.away.get(sensor, ()), from_us, to_us)
+            if 0 < sent_us >= SHOWN_READINGS * self.intervals.get(sensor, 0.0) * US_PER_SECOND:
+                return True
+        return False
 
     def on_duty(self, grid: str, at_us: int, roles: tuple[Role, ...], otherwise: str | None) -> str | None:
         """Who should have been called at a time: as ``sensors_sim.truth.on_duty``, the roster sorted by grid before."""
@@ -182,6 +204,32 @@ class _Bench:
         if self.city is None or sensor not in self.city.sensor_index:
             return otherwise
         return self.city.columns.grid[self.city.sensor_index[sensor]]
+
+
+def _away(truth: Truth) -> dict[str, list[tuple[int, int]]]:
+    """What is kept and sent when the network is back was delivered, if that was within the run."""
+    found: dict[str, list[tuple[int, int]]] = {}
+    for fault in truth.faults:
+        if fault.kind is FaultKind.SILENT:
+            found.setdefault(fault.sensor, []).append((fault.from_us, fault.to_us))
+    for silence in truth.silences:
+        if not silence.keeps or silence.to_us >= truth.end_us:
+            for sensor in silence.sensors:
+                found.setdefault(sensor, []).append((silence.from_us, silence.to_us))
+    return found
+
+
+def _left_us(taken: Iterable[tuple[int, int]], from_us: int, to_us: int) -> int:
+    """How much of a span is left beside others.
+
+    >>> _left_us([(40, 60), (50, 70), (95, 200)], 0, 100)
+    65
+    """
+    left, until = 0, from_us
+    for begin, end in sorted(taken):
+        left += max(0, min(begin, to_us) - until)
+        until = max(until, end)
+    return left + max(0, to_us - until)
 
 
 def _shifts(city: City | None) -> dict[str, list[Shift]]:
@@ -276,7 +324,7 @@ def _episode_found(number: int, matched: _Matched, bench: _Bench) -> Found:
         joined=tuple(event.code for event in joined),
         mistaken=bench.mistaken[0][number],
         shared_with=tuple(others),
-        shown=bool(episode.sensors),
+        shown=bench.shows(episode),
     )
 
 

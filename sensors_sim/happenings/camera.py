@@ -13,7 +13,7 @@ import numpy as np
 
 from config.clock import US_PER_SECOND
 from config.vocabulary import Category
-from sensors_sim.happenings.common import away_m, knows, option
+from sensors_sim.happenings.common import away_m, knows, option, showing
 from sensors_sim.happenings.places import free_rows, of, same_box
 from sensors_sim.scenario import Wish
 from sensors_sim.staging import CannotError, Stage, Staged, episode
@@ -115,7 +115,9 @@ def _told(stage: Stage, centre: int, blinded: list[_Blind], to_us: int) -> Stage
     rows = np.array([one.row for one in blinded], np.int64)
     stage.reserve(rows)
     cameras = len({one.from_us for one in blinded})
-    if cameras == 1:
+    seeing = np.intersect1d(rows, stage.world.measuring(*PICTURE))
+    from_us = min(one.from_us for one in blinded)
+    if cameras == 1 or not showing(stage, seeing, from_us, to_us):
         return Staged(faults=faults)
     truth = episode(
         stage,
@@ -123,9 +125,9 @@ def _told(stage: Stage, centre: int, blinded: list[_Blind], to_us: int) -> Stage
         centre,
         kind="camera_vandal",
         category=Category.INTRUSION,
-        from_us=min(one.from_us for one in blinded),
+        from_us=from_us,
         to_us=to_us,
-        seen_by=np.intersect1d(rows, stage.world.measuring(*PICTURE)),
+        seen_by=seeing,
         details={"cameras": cameras},
     )
     return Staged(episodes=(truth,), faults=faults)

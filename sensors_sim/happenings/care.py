@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from config.clock import US_PER_SECOND, from_datetime, to_datetime
 from config.vocabulary import Category
 from sensors_sim.changes import Made, Replaced, sigmas_of_a_run
-from sensors_sim.happenings.common import Certain, event, knows, narrowed, option
+from sensors_sim.happenings.common import TOO_SHORT, Certain, event, knows, narrowed, option, showing
 from sensors_sim.happenings.places import free_rows, of, same_box, same_building, use_of, wanted
 from sensors_sim.scenario import Wish
 from sensors_sim.staging import CannotError, Stage, Staged, episode
@@ -121,8 +121,10 @@ def _certain(stage: Stage, changes: tuple[Made, ...], row: int, *, kind: str, ca
     if changes[0].from_us >= changes[0].to_us:
         raise CannotError("the run ends before it begins")
     rows = np.unique(np.concatenate([change.sensors for change in changes]))
-    stage.reserve(rows)
     from_us, to_us = min(change.from_us for change in changes), max(change.to_us for change in changes)
+    if not showing(stage, rows, from_us, to_us):
+        raise CannotError(TOO_SHORT)
+    stage.reserve(rows)
     told = episode(
         replace(narrowed(stage, from_us, to_us), nature=Certain(stage.nature)),
         changes,

@@ -7,15 +7,20 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
+from config.clock import US_PER_SECOND
 from config.vocabulary import Category
 from sensors_sim.changes import SIGMAS, Made, clear
 from sensors_sim.scenario import Wish
 from sensors_sim.staging import CannotError, Nature, Stage, Staged, episode
+from sensors_sim.truth import SHOWN_READINGS
 from sensors_sim.world import World
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Bools = NDArray[np.bool_]
+
+
+TOO_SHORT = f"it would be over before any sensor that sees it has sent {SHOWN_READINGS} readings"
 
 
 def knows(wish: Wish, *names: str) -> None:
@@ -76,6 +81,12 @@ class Certain:
         return np.zeros(len(sensors))
 
 
+def showing(stage: Stage, rows: Sequence[int] | Integers, from_us: int, to_us: int) -> bool:
+    """Whether something lasts for SHOWN_READINGS of the fastest of some sensors: nobody can be asked to see less."""
+    fastest_s = float(stage.world.city.columns.interval_s[np.asarray(rows, np.int64)].min())
+    return to_us - from_us >= SHOWN_READINGS * fastest_s * US_PER_SECOND
+
+
 def narrowed(stage: Stage, from_us: int, to_us: int) -> Stage:
     """The same stage for a part of the run: what is short is told on a finer lattice, and what is told is cheaper."""
     return replace(stage, start_us=max(stage.start_us, from_us), end_us=min(stage.end_us, to_us))
@@ -93,11 +104,13 @@ def event(
 ) -> Staged:
     """One event, at those sensors that see it and from when the first of them does, until the last does no more.
 
-    Takes these sensors. Raises CannotError where nobody can see anything of it.
+    Takes these sensors. Raises CannotError where nobody can see anything of it, or too little.
     """
     kept, found = clear(stage, changes, sigmas=sigmas)
     if not kept:
         raise CannotError("no sensor could tell it from its own noise while the run lasts")
+    if not showing(stage, found.rows, found.from_us, found.to_us):
+        raise CannotError(TOO_SHORT)
     stage.reserve(found.rows)
     told = episode(
         narrowed(stage, min(change.from_us for change in kept), max(change.to_us for change in kept)),

@@ -12,6 +12,7 @@ from scipy.spatial import cKDTree  # type: ignore[import-untyped]  # SciPy ships
 from config.clock import US_PER_SECOND
 from config.vocabulary import Category
 from sensors_sim.changes import SIGMAS, Made, clear
+from sensors_sim.happenings.common import TOO_SHORT, showing
 from sensors_sim.physics.plume import downwind
 from sensors_sim.scenario import Wish
 from sensors_sim.staging import CannotError, Stage, Staged, episode
@@ -168,6 +169,8 @@ def staged(
     if not kept:
         raise CannotError("it would be too weak for every sensor here, or the run ends before it is seen")
     from_us = max(stage.start_us, min(change.from_us for change in kept))
+    if not showing(stage, found.rows, from_us, found.to_us):
+        raise CannotError(TOO_SHORT)
     stage.reserve(found.rows)
     if centre is None:
         clearness = np.abs(found.peak) / np.maximum(stage.nature.noise(found.rows), 1e-9)

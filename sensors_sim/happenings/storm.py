@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from config.clock import US_PER_SECOND
 from config.quantities import QUANTITIES
 from sensors_sim.changes import Drawn, Made, seen
-from sensors_sim.happenings.common import Certain, knows, narrowed, option
+from sensors_sim.happenings.common import Certain, knows, narrowed, option, showing
 from sensors_sim.happenings.places import wanted
 from sensors_sim.physics.weather import Weather
 from sensors_sim.scenario import Wish
@@ -133,7 +133,7 @@ def storm_damage(stage: Stage, wish: Wish) -> Staged:
         changes += made
         episodes += told
     if not episodes:
-        raise CannotError("the wind is too weak for any sensor to notice the damage")
+        raise CannotError("the wind is too weak, or the damage seen to too soon, for any sensor to notice it")
     changes += _shaken(stage, option(wish, "shaken", SHAKEN_SHARE if per_1000 else 0.0))
     return Staged(changes=tuple(changes), episodes=tuple(episodes))
 
@@ -161,7 +161,8 @@ def _sort(
             own.nature = Certain(stage.nature)
         one = whole.only(np.array([place], np.int64))
         found = seen(own, (one,))
-        if not found.rows.size:
+        to_us = int(ends_us[place]) if damage.held else found.to_us
+        if not found.rows.size or not showing(stage, [row], found.from_us, to_us):
             continue
         kept.append(place)
         stage.reserve([row])
@@ -173,7 +174,7 @@ def _sort(
                 kind="storm_damage",
                 category=QUANTITIES[damage.quantity].category,
                 from_us=found.from_us,
-                to_us=int(ends_us[place]) if damage.held else found.to_us,
+                to_us=to_us,
                 seen_by=[row],
                 details={"sort": name},
             )

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from config.clock import US_PER_SECOND
 from config.vocabulary import Category
 from sensors_sim.changes import Added
-from sensors_sim.happenings.common import by_quantity, choice, event, knows, option
+from sensors_sim.happenings.common import TOO_SHORT, by_quantity, choice, event, knows, option, showing
 from sensors_sim.happenings.places import free_rows, of, same_building, wanted
 from sensors_sim.physics.ground import (
     accelerating,
@@ -204,6 +204,8 @@ def stiffness_loss(stage: Stage, wish: Wish) -> Staged:
     seen_us = from_us + math.ceil(noticed * over_us)
     if noticed > 1 or seen_us >= stage.end_us:
         raise CannotError(f"the frequency falls by less than {100 * FREQUENCY_FALLS:g} % while the run lasts")
+    if not showing(stage, rows, seen_us, stage.end_us):
+        raise CannotError(TOO_SHORT)
     stage.reserve(rows)
     told = episode(
         stage,

@@ -38,7 +38,7 @@ EPISODE = Episode(
 )
 FAULT = Fault(FaultKind.STUCK, "env-1", 113.0, 28.0, "g1", 300, 900, "m1")
 TRUTH = Truth("city", 7, 0, 1000, (EPISODE,), (FAULT,))
-INTERVALS = {"gas-1": 10.0, "gas-2": 60.0, "env-1": 30e-6}
+INTERVALS = {"gas-1": 10e-6, "gas-2": 60e-6, "env-1": 30e-6}
 SECOND_US = 1_000_000
 
 
@@ -152,7 +152,7 @@ def test_an_event_later_than_two_readings_and_a_half_minute_after_the_limit_is_n
     truth = replace(TRUTH, end_us=1000 * SECOND_US, episodes=(episode,))
     latest_us = 200 + 2 * 10 * SECOND_US + 30 * SECOND_US  # of gas-1, which alone is over its limit
     for opened_us, right in ((latest_us, True), (latest_us + 1, False)):
-        score = keep_score(truth, [event(1, "gas-1", opened_us)], [], INTERVALS)
+        score = keep_score(truth, [event(1, "gas-1", opened_us)], [], INTERVALS | {"gas-1": 10.0})
         assert score.episodes[0].right is right
     without_limit = replace(truth, episodes=(replace(episode, limit_us=None, over_limit=()),))
     assert keep_score(without_limit, [event(1, "gas-1", latest_us + 1)], [], INTERVALS).episodes[0].right

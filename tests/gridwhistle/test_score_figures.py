@@ -17,7 +17,7 @@ from config.city import City
 from config.clock import from_datetime, to_datetime
 from config.vocabulary import Category
 from detectors.model import Condition, Nature
-from gridwhistle.score import Outcome, keep_score, words
+from gridwhistle.score import Outcome, judge, keep_score, words
 from gridwhistle.score import load as loads
 from gridwhistle.score.confusion import Thing, confusion
 from gridwhistle.score.found import Blame, Tally
@@ -102,6 +102,30 @@ class TestJudge:
         only_fault = replace(TRUTH, episodes=())
         assert keep_score(only_fault, [], [], slow).faults[0].outcome is Outcome.NOT_SHOWN
         assert keep_score(only_fault, [], [ticket("env-1", 400)], slow).faults[0].outcome is Outcome.RIGHT
+
+    @pytest.mark.parametrize(
+        ("fastest_us", "shown"),
+        [(400, True), (401, False)],  # the leak lasts from 100 to 900
+    )
+    def test_what_is_over_before_two_readings_does_not_show(self, fastest_us: int, *, shown: bool) -> None:
+        slow = {"gas-1": 1e-3, "gas-2": fastest_us / 1e6}
+        leak = replace(TRUTH, faults=())
+        missed = Outcome.MISSED if shown else Outcome.NOT_SHOWN
+        assert keep_score(leak, [], [], slow).episodes[0].outcome is missed
+        cut_short = replace(leak, end_us=899)
+        assert keep_score(cut_short, [], [], slow).episodes[0].outcome is Outcome.NOT_SHOWN
+        assert keep_score(leak, [event(1, "gas-1", 250)], [], slow).episodes[0].outcome is Outcome.RIGHT
+
+    @pytest.mark.parametrize(
+        ("to_us", "keeps", "shown"),
+        [(770, False, True), (790, False, False), (900, True, True), (1000, True, False), (1000, False, False)],
+    )
+    def test_what_was_never_delivered_does_not_show(self, to_us: int, *, keeps: bool, shown: bool) -> None:
+        cut = Silence("power_cut", 0.0, 0.0, "g1", 50, to_us, ("gas-1",), keeps=keeps, responsible=None)
+        broken = Fault(FaultKind.SILENT, "gas-2", 0.0, 0.0, "g1", 0, 1000, None)
+        truth = replace(TRUTH, faults=(broken,), silences=(cut,))
+        outcome = keep_score(truth, [], [], INTERVALS | {"gas-1": 60e-6}).episodes[0].outcome
+        assert outcome is (Outcome.MISSED if shown else Outcome.NOT_SHOWN)
 
     def test_of_two_faults_of_one_sensor_a_ticket_is_about_the_one_that_began_last(self) -> None:
         first = TRUTH.faults[0]
@@ -277,7 +301,7 @@ class TestDrawing:
     def test_a_scale_goes_either_way(self) -> None:
         assert Scale(0, 10, 100, 0)(2.5) == 75
 
-    @pytest.mark.parametrize("module", [words, loads, svg, timeline])
+    @pytest.mark.parametrize("module", [judge, words, loads, svg, timeline])
     def test_the_examples_in_the_docstrings_are_right(self, module: ModuleType) -> None:
         tried = doctest.testmod(module)
         assert tried.attempted > 0

@@ -158,6 +158,9 @@ def check_honest(stage: Stage, staged: Staged) -> None:
     for episode in staged.episodes:
         assert stage.start_us <= episode.from_us < episode.to_us <= stage.end_us
         assert episode.sensors
+        rows = [world.city.sensor_index[name] for name in episode.sensors]
+        fastest_us = float(world.city.columns.interval_s[rows].min()) * US_PER_SECOND
+        assert episode.to_us - episode.from_us >= 2 * fastest_us, "nobody could be asked to see it"
         assert set(episode.over_limit) <= set(episode.sensors)
         assert set(episode.responsible_at) == set(episode.sensors)
         assert (episode.limit_us is None) == (not episode.over_limit)

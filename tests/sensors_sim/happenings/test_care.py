@@ -142,3 +142,12 @@ def test_nothing_begins_after_the_end_of_the_run() -> None:
             kind(stage(example()), Wish("any", **late))
     with pytest.raises(CannotError):
         elder_falls(stage(town(*HOME)), Wish("any", **late))
+
+
+@pytest.mark.parametrize(("kind", "quantity"), [(help_pressed, "help_button"), (door_forced, "door_open")])
+def test_what_is_set_right_before_two_readings_is_not_staged(kind: Happening, quantity: str) -> None:
+    home = stage(town((quantity, 1200.0)))
+    with pytest.raises(CannotError, match="over before any sensor that sees it has sent 2 readings"):
+        kind(home, Wish(quantity, at_s=3600, lasts_s=2399))
+    assert not home.taken
+    assert kind(home, Wish(quantity, at_s=3600, lasts_s=2400)).episodes

@@ -43,6 +43,14 @@ def test_a_crowd_is_more_than_its_place_holds(seed: int, strength: float) -> Non
     assert same(staged, crowd(again, wish), again)
 
 
+def test_a_crowd_that_is_gone_before_two_readings_is_not_staged() -> None:
+    square = stage(town(("people", 600.0)))
+    with pytest.raises(CannotError, match="over before any sensor that sees it has sent 2 readings"):
+        crowd(square, Wish("crowd", at_s=3600, lasts_s=900))
+    assert not square.taken
+    assert crowd(square, Wish("crowd", at_s=3600, lasts_s=3600)).episodes
+
+
 def test_a_place_without_a_limit_holds_some_times_its_usual_people() -> None:
     square = stage(town(*STREET))
     limits = square.world.city.limits

@@ -46,6 +46,14 @@ def test_hundreds_of_small_events_are_a_change_for_each_sort(seed: int, strength
     assert same(staged, storm_damage(again, wish), again)
 
 
+def test_nothing_is_told_that_is_over_before_two_readings() -> None:
+    seldom = tuple((quantity, 1200.0) for quantity, _ in WILD)
+    staged = storm_damage(stage(town(*seldom, side=5), storm=True), Wish("storm_damage", options={"per_1000": 250}))
+    lasted_s = [(told.to_us - told.from_us) / 1e6 for told in staged.episodes]
+    assert len(lasted_s) >= 5
+    assert min(lasted_s) >= 2400
+
+
 def test_a_door_blown_open_stays_open_and_a_house_without_its_line_dark_until_somebody_has_seen_to_it() -> None:
     wild = stage(town(*WILD, side=5), storm=True)
     staged = storm_damage(wild, Wish("storm_damage", options={"per_1000": 150, "shaken": 0}))
