@@ -1,6 +1,7 @@
 """``gridwhistle simulate``: a day of a city, or a scenario, over MQTT or into a file, with its ground truth."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -162,8 +163,9 @@ def simulate(  # noqa: PLR0917 - options, each by its name
             wanted, scenario, seed, sensors=sensors, city=city, city_out=city_out, minutes=minutes, start=start
         )
     write_truth(made.truth, truth)
-    for kind, reason in made.truth.not_staged:
-        out.print(text("cli.simulate_not_staged", language, {"kind": kind, "reason": reason}), markup=False)
+    for (kind, reason), times in Counter(made.truth.not_staged).items():
+        params = {"kind": kind, "reason": reason, "times": times}
+        out.print(text("cli.simulate_not_staged", language, params), markup=False)
     if out_file is None:
         _send(made, truth, sending)
     else:

@@ -94,4 +94,7 @@ def test_a_scenario_of_a_folder_tells_what_it_has_no_place_for(tmp_path: Path) -
         str(tmp_path / "t.json"), "--language", "en",
     )  # fmt: skip
     assert told.exit_code == 0, told.output
-    assert text("cli.simulate_not_staged", Language.EN, {"kind": "dragon", "reason": ""}).strip() in told.output
+    assert (
+        text("cli.simulate_not_staged", Language.EN, {"kind": "dragon", "reason": "", "times": 1}).strip()
+        in told.output
+    )
