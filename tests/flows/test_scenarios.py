@@ -1,6 +1,7 @@
 """Every scenario of the library through the whole daemon, small: nothing is lost on the way, and it is scored."""
 
 import json
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from sensors_sim.publish import Broker, Pace, Run, play
 from sensors_sim.run import ScenarioRun
 from sensors_sim.scenario import library, load_scenario
 from sensors_sim.wire import Instant
+from tests.support.browser import chromium
 from tests.support.daemon import flow_settings, settled
 from tests.support.servers import mosquitto
 
@@ -33,6 +35,7 @@ SENSORS = {"subsidence": 60, "lone-elder-falls": 60, "air-episode": 100, "calm-d
 HOURS = {"typhoon": 7.0, "subsidence": 14 * 24.0}
 """Small and short enough for some seconds each; any other scenario gets MOST, and lasts as long as it does."""
 MOST = 160
+PICTURED = "gas-leak-old-quarter"
 PATIENCE_S = 300.0
 INSTANTS, COARSEST_S = 1_500, 240
 """Every instant costs the daemon a beat of its own; a reading may be five minutes late before it is called so."""
@@ -86,6 +89,14 @@ def _seen(run: ScenarioRun, running: Running, folder: Path, *, sent: int, differ
     return Lived(run, city, report, sent, different, running.store.count(), dict(running.line.counted()))
 
 
+async def _picture(page: Path) -> None:
+    """Keep what the manual shows of a score."""
+    async with chromium() as browser:
+        tab = await browser.new_page(viewport={"width": 1280, "height": 2300})
+        await tab.goto(page.as_uri())
+        await tab.screenshot(path=Path(__file__).parents[2] / "docs" / "score.png")
+
+
 @pytest.mark.parametrize("name", sorted(library()))
 async def test_a_scenario_lives_through_the_whole_daemon_and_is_scored(name: str, tmp_path: Path) -> None:
     lived = await live(name, tmp_path)
@@ -97,8 +108,10 @@ async def test_a_scenario_lives_through_the_whole_daemon_and_is_scored(name: str
     write_json(lived.report, tmp_path / "score.json")
     assert json.loads((tmp_path / "score.json").read_text())["scenario"] == name
     page = tmp_path / "score.html"
-    write_page(lived.report, lived.city, tmp_path / "data", page, language=Language.ZH, world=lived.run.world)
+    write_page(lived.report, lived.city, tmp_path / "data", page, language=Language.EN, world=lived.run.world)
     assert page.stat().st_size > 20_000
+    if name == PICTURED and os.environ.get("GRIDWHISTLE_SCREENSHOTS"):
+        await _picture(page)
     told = zip(lived.run.truth.episodes, lived.report.score.episodes, strict=True)
     missed = [found for episode, found in told if episode.limit_us is not None and not found.told]
     assert missed == [], "what surely passes a limit is found"
