@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from config.clock import US_PER_SECOND
-from sensors_sim.faults.duty import Duty
 from sensors_sim.faults.instruments import INSTRUMENTS
+from sensors_sim.faults.told import told
 from sensors_sim.manners import CLOCK_FAULT_S, NEVER, Drawing, either_sign, fault_spans, outages_of
 from sensors_sim.physics.signals import SIGNALS
 from sensors_sim.scenario import Manners
 from sensors_sim.staging import Outage
-from sensors_sim.truth import FAULT_ROLES, Fault, FaultKind
+from sensors_sim.truth import Fault, FaultKind
 from sensors_sim.wire import Instant
 from sensors_sim.world import World
 
@@ -174,20 +174,7 @@ class Delivery:
             for box, row in self._members(boxes.left)
             if boxes.back[box] - boxes.left[box] >= MISSED * self._interval_us[row]
         ]
-        columns, duty = self._world.city.columns, Duty(self._world.city, FAULT_ROLES)
-        return [
-            Fault(
-                kind,
-                columns.ids[row],
-                float(columns.lon[row]),
-                float(columns.lat[row]),
-                columns.grid[row],
-                from_us,
-                to_us,
-                duty.on(columns.grid[row], from_us),
-            )
-            for kind, row, from_us, to_us in found
-        ]
+        return told(self._world.city, found)
 
     def _members(self, when: Integers) -> list[tuple[int, int]]:
         """(box, row) of every sensor of the boxes whose time comes within the run."""

@@ -12,9 +12,10 @@ from config.clock import US_PER_SECOND
 from config.limits import Limit, Side
 from config.vocabulary import Category, Severity
 from sensors_sim.effects import Broken, Effect
+from sensors_sim.faults.told import told
 from sensors_sim.model import District
 from sensors_sim.physics.events import creep, plateau, plume_lel, room_leak, smoke_spread
-from sensors_sim.truth import FAULT_ROLES, Episode, Fault, FaultKind, Truth, on_duty
+from sensors_sim.truth import Episode, Fault, FaultKind, Truth, on_duty
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -281,18 +282,9 @@ def _stage_crowd(stage: _Stage) -> tuple[Effect, Episode]:
 
 
 def _fault(stage: _Stage, kind: FaultKind, row: int, from_us: int) -> tuple[Broken, Fault]:
-    sensor = stage.city.sensors[row]
     stage.reserve([row])
-    return Broken(row, from_us, kind is FaultKind.SILENT), Fault(
-        kind=kind,
-        sensor=sensor.id,
-        lon=sensor.lon,
-        lat=sensor.lat,
-        grid=sensor.grid,
-        from_us=from_us,
-        to_us=stage.end_us,
-        responsible=on_duty(stage.city, sensor.grid, from_us, FAULT_ROLES),
-    )
+    (fault,) = told(stage.city, [(kind, row, from_us, stage.end_us)])
+    return Broken(row, from_us, kind is FaultKind.SILENT), fault
 
 
 def _stage_stuck(stage: _Stage) -> tuple[Broken, Fault]:

@@ -11,10 +11,10 @@ from config.city import City
 from config.clock import US_PER_SECOND
 from config.quantities import QUANTITIES
 from config.vocabulary import Kind
-from sensors_sim.faults.duty import Duty
 from sensors_sim.faults.instruments import COUNTED, INSTRUMENTS
+from sensors_sim.faults.told import told
 from sensors_sim.scenario import Health
-from sensors_sim.truth import FAULT_ROLES, Fault, FaultKind
+from sensors_sim.truth import Fault, FaultKind
 from sensors_sim.world import World
 
 Integers = NDArray[np.int64]
@@ -220,20 +220,5 @@ def _told(city: City, found: list[tuple[FaultKind, Integers, Integers, Integers]
     kinds = [kind for kind, rows, _, _ in found for _ in range(len(rows))]
     rows, begins, ends = (np.concatenate([entry[part] for entry in found]) for part in (1, 2, 3))
     order = np.lexsort((rows, begins))
-    columns, duty = city.columns, Duty(city, FAULT_ROLES)
-    names = columns.grid.names
-    rows = rows[order]
-    together = zip(
-        order.tolist(),
-        rows.tolist(),
-        columns.lon[rows].tolist(),
-        columns.lat[rows].tolist(),
-        columns.grid.code[rows].tolist(),
-        begins[order].tolist(),
-        ends[order].tolist(),
-        strict=True,
-    )
-    return [
-        Fault(kinds[place], columns.ids[row], lon, lat, names[grid], begin, end, duty.on(names[grid], begin))
-        for place, row, lon, lat, grid, begin, end in together
-    ]
+    each = zip(rows[order].tolist(), begins[order].tolist(), ends[order].tolist(), strict=True)
+    return told(city, ((kinds[place], *one) for place, one in zip(order.tolist(), each, strict=True)))

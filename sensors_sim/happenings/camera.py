@@ -13,11 +13,12 @@ import numpy as np
 
 from config.clock import US_PER_SECOND
 from config.vocabulary import Category
+from sensors_sim.faults.told import told
 from sensors_sim.happenings.common import away_m, knows, option, showing
 from sensors_sim.happenings.places import free_rows, of, same_box
 from sensors_sim.scenario import Wish
 from sensors_sim.staging import CannotError, Stage, Staged, episode
-from sensors_sim.truth import FAULT_ROLES, Fault, FaultKind, on_duty
+from sensors_sim.truth import FaultKind
 
 PICTURE = ("image_brightness", "image_sharpness", "image_change")
 OF_A_CAMERA = (*PICTURE, "people", "vehicles", "smoke_score", "fire_score", "intrusion_score")
@@ -98,20 +99,7 @@ def camera_vandal(stage: Stage, wish: Wish) -> Staged:
 
 
 def _told(stage: Stage, centre: int, blinded: list[_Blind], to_us: int) -> Staged:
-    city = stage.world.city
-    faults = tuple(
-        Fault(
-            kind=one.kind,
-            sensor=sensor.id,
-            lon=sensor.lon,
-            lat=sensor.lat,
-            grid=sensor.grid,
-            from_us=one.from_us,
-            to_us=to_us,
-            responsible=on_duty(city, sensor.grid, one.from_us, FAULT_ROLES),
-        )
-        for one, sensor in ((one, city.sensors[one.row]) for one in blinded)
-    )
+    faults = tuple(told(stage.world.city, ((one.kind, one.row, one.from_us, to_us) for one in blinded)))
     rows = np.array([one.row for one in blinded], np.int64)
     stage.reserve(rows)
     cameras = len({one.from_us for one in blinded})

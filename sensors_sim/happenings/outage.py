@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from config.clock import US_PER_SECOND
 from config.vocabulary import GridLevel
+from sensors_sim.faults.told import told
 from sensors_sim.happenings.common import below, knows, option
 from sensors_sim.scenario import Wish
 from sensors_sim.staging import CannotError, Hurry, Outage, Stage, Staged
@@ -185,19 +186,7 @@ def _jumped(stage: Stage, share: float, boxes: Integers, returns_us: int) -> tup
     rows = rows[stage.rng.random(len(rows)) < share]
     if returns_us >= stage.end_us:
         return ()
-    return tuple(
-        Fault(
-            kind=FaultKind.BIAS,
-            sensor=sensor.id,
-            lon=sensor.lon,
-            lat=sensor.lat,
-            grid=sensor.grid,
-            from_us=returns_us,
-            to_us=stage.end_us,
-            responsible=on_duty(world.city, sensor.grid, returns_us, FAULT_ROLES),
-        )
-        for sensor in (world.city.sensors[row] for row in rows.tolist())
-    )
+    return tuple(told(world.city, ((FaultKind.BIAS, row, returns_us, stage.end_us) for row in rows.tolist())))
 
 
 def storm_load(stage: Stage, wish: Wish) -> Staged:
